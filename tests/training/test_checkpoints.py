@@ -165,7 +165,8 @@ class TestDamagedCheckpoint:
 
     def test_checkpoint_of_another_keras_is_not_used(self, copy, attempt, monkeypatch):
         trial, undisturbed, folder = copy
-        monkeypatch.setattr(job, "_versions", lambda: {"keras": "9.0", "backend": "jax"})
+        other = {"keras": "9.0", "backend": "jax"}
+        monkeypatch.setattr("zoo.training.checkpoints.versions", lambda: other)
         events, _ = attempt(trial, folder)
         assert events[0].problem.endswith(" with tensorflow")
         assert curve(events) == curve(undisturbed)

@@ -92,17 +92,13 @@ class Checkpoints:
         self._lock = threading.Lock()  # of `_unwritten`, and of the folder
         self._unwritten: Snapshot | None = None
 
-    def load(self, is_usable: Callable[[Snapshot], str]) -> tuple[Snapshot | None, str]:
-        """Return the newest checkpoint, None if there is none; and a line about damaged ones, or "".
-
-        Args:
-            is_usable: returns why a checkpoint cannot be used, or "".
-        """
+    def load(self) -> tuple[Snapshot | None, str]:
+        """Return the newest usable checkpoint, or None; and a line about newer ones without use, or ""."""
         problems: list[str] = []
         for path in reversed(self._files()):
             try:
                 snapshot = read_checkpoint(path)
-                problem = is_usable(snapshot)
+                problem = _reason_against(snapshot)
             except (OSError, ValueError, LookupError, TypeError) as error:
                 problem = f"is damaged: {one_line(error)}"
             if not problem:
@@ -113,12 +109,12 @@ class Checkpoints:
     def keep(self, copy: Callable[[], Snapshot]) -> None:
         """Keep the state that `copy` returns, if there is time for it."""
         if self._copying.is_due():
-            with self._copying.measured():
+            with self._copying:
                 snapshot = copy()
             with self._lock:
                 self._unwritten = snapshot
         if self._writing.is_due():
-            with self._writing.measured():
+            with self._writing:
                 self.flush()
 
     def flush(self) -> None:
@@ -141,7 +137,7 @@ class Checkpoints:
 
 
 class _Budget:
-    """Limits something that is done repeatedly to a fraction of the time."""
+    """Limits something that is done repeatedly, in a `with` block, to a fraction of the time."""
 
     def __init__(self, min_interval_s: float) -> None:
         self._interval_s = self._min_interval_s = min_interval_s
@@ -150,15 +146,25 @@ class _Budget:
     def is_due(self) -> bool:
         return time.monotonic() - self._last_end >= self._interval_s
 
-    def measured(self) -> _Budget:
-        return self
-
     def __enter__(self) -> None:
         self._start = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         self._last_end = time.monotonic()
         self._interval_s = max(self._min_interval_s, (self._last_end - self._start) / _COST)
+
+
+def versions() -> dict[str, str]:
+    """Return the facts of a checkpoint that have to be equal where it is used."""
+    import keras
+
+    return {"keras": keras.__version__, "backend": keras.backend.backend()}
+
+
+def _reason_against(snapshot: Snapshot) -> str:
+    """Return why a checkpoint cannot be used, or ""."""
+    found = {name: snapshot.facts[name] for name in versions()}
+    return "" if found == versions() else f"is of Keras {found['keras']} with {found['backend']}"
 
 
 def write_checkpoint(path: Path, snapshot: Snapshot) -> None:

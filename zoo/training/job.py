@@ -17,9 +17,9 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,16 +36,18 @@ from zoo.training.checkpoints import Checkpoints, Snapshot, State
 from zoo.training.components import Components, PluginFault, TooLarge, describe_error, plugin_errors
 from zoo.training.cores import CoresTimed, core_timer
 from zoo.training.fit import fit, training_space
+from zoo.training.folds import Fold, Folds
 from zoo.training.info import ModelInfo, add_info, decoding_of
-from zoo.training.measuring import Measures
+from zoo.training.measuring import measure_epoch
 from zoo.training.model import assemble, latency_ms, layer_table
 from zoo.training.turn import Turn
-from zoo.trial import MODEL_METRICS, TrialConfig
+from zoo.trial import TrialConfig
 
 if TYPE_CHECKING:
     import keras
 
     from zoo.data import Split
+
 Send = Callable[[Event | CoresTimed], None]
 ReceiveAnswer = Callable[[], Answer]
 
@@ -94,18 +96,6 @@ def _final_event(state: str, reason: str = "", **fields: Any) -> Finished:
     return Finished(time.time(), state, reason, **fields)
 
 
-@dataclass
-class _Fold:
-    """The result of one fold, or of the only training of a trial without folds."""
-
-    num_epochs: int
-    best_epoch: int  # from 1
-    best_metrics: Mapping[str, float]  # of that epoch
-    train_seconds: float  # in `fit`
-    probabilities: Any = None  # of the validation images, `(n, num_classes)`; None if it was pruned
-    labels: Any = None  # true classes of the validation images, `(n,)`
-
-
 class _Job:
     """A trial while it runs."""
 
@@ -134,43 +124,41 @@ class _Job:
         self._is_pruned = False
         self._search_end = ""  # why the search ends, and this trial with it: `timeout` or `target`
         self._is_out_of_time = False  # `max_seconds` have ended the training
-        self._folds: list[_Fold] = []
-        self._best_weights: Any = None  # of the best fold so far; None without folds
+        self._folds = Folds(config)
         self._checkpoints = checkpoints
         self._turn = turn
         self._core_timer = core_timer(send)
-        self._history: list[str] = []  # the `EpochEnd`s of all folds, as lines of JSON
 
     def run(self) -> Finished:
         """Train one fold after another, then save the model of the best one."""
         self._components.check_size()
-        has_folds = self._config.folds > 1
-        snapshot, problem = self._checkpoints.load(_reason_against)
+        folds, has_folds = self._folds, self._config.folds > 1
+        snapshot, problem = self._checkpoints.load()
         if snapshot is not None:
-            self._restore(snapshot)
+            folds.restore(snapshot)
         for number in range(1 if snapshot is None else snapshot.fold, self._config.folds + 1):
-            self._folds.append(self._train_fold(number, snapshot, problem))
+            folds.results.append(self._train_fold(number, snapshot, problem))
             snapshot, problem = None, ""
             if self._is_pruned:
                 fold = f"in fold {number}, " if has_folds else ""
-                reason = f"pruned {fold}after epoch {self._folds[-1].num_epochs}"
-                return _final_event("pruned", reason, summary=self._summarize())
+                reason = f"pruned {fold}after epoch {folds.results[-1].num_epochs}"
+                return _final_event("pruned", reason, summary=folds.summary(self._num_parameters))
             if self._search_end and number < self._config.folds:
                 # Its value would be the mean of other folds than that of other trials.
                 reason = f"interrupted after fold {number} of {self._config.folds}: {self._search_end}"
                 return _final_event("failed", reason, is_interrupted=True)
-            if has_folds and self._best_fold() == number:
-                self._best_weights = self._classifier.get_weights()
-        if self._best_weights is not None:
-            self._classifier.set_weights(self._best_weights)
-        results = self._summarize()
+            if has_folds and folds.best() == number:
+                folds.best_weights = self._classifier.get_weights()
+        if folds.best_weights is not None:
+            self._classifier.set_weights(folds.best_weights)
+        results = folds.summary(self._num_parameters)
         if "latency_ms" in self._config.measures:
             results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
         _save_when_possible(lambda: self._save(results), self._folder, self._num_parameters, self._send)
         stopped = self._search_end or ("max_seconds" if self._is_out_of_time else "")
         return _final_event("complete", summary=results, stopped=stopped)
 
-    def _train_fold(self, number: int, snapshot: Snapshot | None, problem: str) -> _Fold:
+    def _train_fold(self, number: int, snapshot: Snapshot | None, problem: str) -> Fold:
         """Train a new network on all folds except `number` (from 1), and validate it on that fold.
 
         Args:
@@ -198,7 +186,7 @@ class _Job:
 
     def _fit(
         self, model: keras.Model, train: Split, validation: Split, number: int, snapshot: Snapshot | None
-    ) -> _Fold:
+    ) -> Fold:
         """Fit `model`, send the events, and return the result."""
         config = self._config
         fold = number if config.folds > 1 else None
@@ -212,7 +200,7 @@ class _Job:
             is_last = is_last and number == config.folds
             failpoint("worker.epoch")
             event = EpochEnd(time.time(), epoch, dict(metrics), fold, is_last)
-            self._history.append(to_json(event))
+            self._folds.history.append(to_json(event))
             return self._report(event)
 
         def on_progress(epoch: int, fraction: float) -> None:
@@ -221,11 +209,12 @@ class _Job:
             self._send(Progress(epoch, fraction, fold))
 
         def keep(copy: Callable[[], State]) -> None:
-            self._checkpoints.keep(lambda: self._snapshot(number, copy(), self._turn.seconds() - start))
+            seconds = self._turn.seconds() - start
+            self._checkpoints.keep(lambda: self._folds.snapshot(number, copy(), seconds, self._number))
 
         settings = training_space().check(config.training)
         settings["max_seconds"] /= config.folds
-        measure = Measures(self._components.metrics) if config.metrics else None
+        measure = partial(measure_epoch, self._components.metrics) if config.metrics else None
         class_names = tuple(self._dataset.class_names)
         with plugin_errors(self._components.architecture, self._components.augmentation, by_location=True):
             fitted = fit(
@@ -244,7 +233,7 @@ class _Job:
             )
         self._is_out_of_time |= fitted.is_out_of_time
         best, seconds = fitted.best_epoch, self._turn.seconds() - start
-        return _Fold(
+        return Fold(
             len(epochs), best, epochs[best - 1], seconds, fitted.probabilities, np.asarray(validation.labels)
         )
 
@@ -264,67 +253,17 @@ class _Job:
         """
         if snapshot is None:
             return [], None
-        events = [from_json(line) for line in self._history]
+        events = [from_json(line) for line in self._folds.history]
         epochs = [event for event in events if isinstance(event, EpochEnd)]
         goes_on = [self._report(replace(event, is_repeated=True)) for event in epochs]
         state = State(snapshot.epoch, snapshot.facts["state"], snapshot.arrays)
         in_fold = [event.metrics for event in epochs if (event.fold or 1) == snapshot.fold]
         return in_fold, state if goes_on[-1] else state.stopped()
 
-    def _snapshot(self, number: int, state: State, train_seconds: float) -> Snapshot:
-        """Return everything from which another process can continue the trial, in fold `number`."""
-        facts = {
-            **_versions(),
-            "trial": self._number,
-            "state": state.facts,
-            "train_seconds": train_seconds,
-            "history": list(self._history),
-            "folds": [asdict(replace(fold, probabilities=None, labels=None)) for fold in self._folds],
-        }
-        arrays = {
-            **state.arrays,
-            "best_fold": list(self._best_weights or ()),
-            "probabilities": [fold.probabilities for fold in self._folds],
-            "labels": [np.asarray(fold.labels) for fold in self._folds],
-        }
-        return Snapshot(number, state.epoch, facts, arrays)
-
-    def _restore(self, snapshot: Snapshot) -> None:
-        """Restore what a snapshot has of the folds before its own, and the epochs so far."""
-        facts, arrays = snapshot.facts, snapshot.arrays
-        self._history = list(facts["history"])
-        predictions = zip(arrays["probabilities"], arrays["labels"], strict=True)
-        for fold, (probabilities, labels) in zip(facts["folds"], predictions, strict=True):
-            self._folds.append(_Fold(**{**fold, "probabilities": probabilities, "labels": labels}))
-        self._best_weights = list(arrays["best_fold"]) or None
-
-    def _best_fold(self) -> int:
-        """Return the number (from 1) of the fold with the best objective; the first one of equal folds."""
-        values = [fold.best_metrics[self._config.objective] for fold in self._folds]
-        return 1 + values.index(max(values) if self._config.direction == "maximize" else min(values))
-
-    def _summarize(self) -> dict[str, float]:
-        """Return the summary of the trial; metrics are means over the folds that were trained."""
-        config, folds, best = self._config, self._folds, self._best_fold()
-        metrics = [config.objective, *(metric for metric in config.measures if metric not in MODEL_METRICS)]
-        summary = {f"best_{metric}": fmean(fold.best_metrics[metric] for fold in folds) for metric in metrics}
-        if len(folds) > 1:
-            values = [fold.best_metrics[config.objective] for fold in folds]
-            summary[f"best_{config.objective}_std"] = stdev(values)
-        if config.folds > 1:
-            summary["best_fold"] = best
-        return {
-            **summary,
-            "best_epoch": folds[best - 1].best_epoch,
-            "parameters": self._num_parameters,
-            "train_seconds": sum(fold.train_seconds for fold in folds),
-        }
-
     def _save(self, summary: Mapping[str, float]) -> None:
         """Write `predictions.npz`, `summary.txt` and `model.keras`."""
         config, folder = self._config, self._folder
-        probabilities = np.concatenate([fold.probabilities for fold in self._folds])
-        labels = np.concatenate([fold.labels for fold in self._folds])
+        probabilities, labels = self._folds.predictions()
         if config.folds > 1:  # in the order of the training images
             fold_by_image = fold_of_images(self._cache, config.digest, self._dataset, config.validation)
             position = np.argsort(np.argsort(fold_by_image, kind="stable"))  # of each image, in `labels`
@@ -363,19 +302,6 @@ def _started(num_parameters: int, continues: str, problem: str) -> Started:
 
     device, name = backend.device_name(), keras.backend.backend()
     return Started(time.time(), device, name, num_parameters, continues, problem)
-
-
-def _versions() -> dict[str, str]:
-    """Return what has to be equal for a checkpoint to be used."""
-    import keras
-
-    return {"keras": keras.__version__, "backend": keras.backend.backend()}
-
-
-def _reason_against(snapshot: Snapshot) -> str:
-    """Return why a checkpoint cannot be used, or ""."""
-    found = {name: snapshot.facts[name] for name in _versions()}
-    return "" if found == _versions() else f"is of Keras {found['keras']} with {found['backend']}"
 
 
 def _origin_text(snapshot: Snapshot | None, folds: int) -> str:

@@ -16,29 +16,23 @@ from zoo.registry import Component, Registry
 from zoo.training.components import plugin_errors
 
 
-class Measures:
-    """Registered metrics, such as those that a trial measures after each epoch.
+def measure_epoch(
+    components: Mapping[str, Component],
+    epoch: int,
+    labels: npt.NDArray[Any],
+    probabilities: npt.NDArray[Any],
+) -> dict[str, float]:
+    """Return the value of each metric; raise PluginFault if one fails, or is not a finite number.
 
     Args:
-        components: the metrics by the name of their result, such as `val_auc` or `test_auc`.
+        components: the metrics by the name of their result, such as `val_auc`.
+        epoch: for the message.
+        labels, probabilities: `(n,)` and `(n, num_classes)`.
     """
-
-    def __init__(self, components: Mapping[str, Component]) -> None:
-        self._components = dict(components)
-
-    def __call__(
-        self, epoch: int, labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]
-    ) -> dict[str, float]:
-        """Return the value of each metric; raise PluginFault if one fails, or is not a finite number.
-
-        Args:
-            epoch: for the message.
-            labels, probabilities: `(n,)` and `(n, num_classes)`.
-        """
-        return {
-            name: measure(component, labels, probabilities, f"in epoch {epoch}")
-            for name, component in self._components.items()
-        }
+    return {
+        name: measure(component, labels, probabilities, f"in epoch {epoch}")
+        for name, component in components.items()
+    }
 
 
 def measure(
