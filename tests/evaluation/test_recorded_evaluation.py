@@ -19,7 +19,7 @@ from zoo.events import Scored
 from zoo.models import recorded
 from zoo.models.recorded import find_run
 from zoo.record import StandaloneDirectory, TrialDirectory
-from zoo.training.saved import predict_test_split
+from zoo.training.saved import predict_splits
 from zoo.tuning.display import NoDisplay
 
 
@@ -72,7 +72,7 @@ def test_scores_belong_to_the_test_split(folder, mlflow, listener):
     result = evaluate("example", display=listener)
     run = find_run("example", 1, None, NoDisplay())
     labels = np.asarray(open_dataset(run.cache_dir, run.config.digest).test.labels)
-    probabilities, _ = predict_test_split(run.directory.model_path, run.cache_dir, run.config.digest)
+    probabilities, _ = predict_splits(run.directory.model_path, run.cache_dir, run.config.digest)
     predicted = probabilities.argmax(axis=1)
     assert (result.study, result.name, result.images) == ("example", "trial 1", len(labels))
     assert result.metrics["test_accuracy"] == (predicted == labels).mean()

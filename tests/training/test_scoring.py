@@ -8,7 +8,7 @@ import pytest
 from zoo.data.store import open_dataset
 from zoo.models.recorded import find_run
 from zoo.record import read_predictions
-from zoo.training.saved import load_file, predict_test_split, score_test_split, scores
+from zoo.training.saved import load_file, predict_splits, score_test_split, scores
 from zoo.tuning.display import NoDisplay
 
 
@@ -17,7 +17,7 @@ def test_saved_model_is_scored_on_test_split(in_study, tmp_path):
     model, where = run.directory.model_path, (run.cache_dir, run.config.digest)
     test = open_dataset(*where).test
     expected = load_file(model).predict(np.asarray(test.images), verbose=0)
-    probabilities, labels = predict_test_split(model, *where)
+    probabilities, labels = predict_splits(model, *where)
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
     np.testing.assert_array_equal(labels, test.labels)
     metrics = score_test_split(model, *where, tmp_path / "predictions.npz")

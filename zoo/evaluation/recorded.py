@@ -22,7 +22,7 @@ from zoo.models import find_model
 from zoo.models.recorded import call_on_model, dataset_of, find_run
 from zoo.record import Run, StudyDirectory
 from zoo.registry import using_plugins
-from zoo.training.saved import predict_test_split, scores
+from zoo.training.saved import predict_splits, scores
 from zoo.training.worker import start_loading_keras
 from zoo.tuning.display import Display, PlainDisplay
 from zoo.tuning.scoring import score_registered
@@ -112,7 +112,7 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
     display.phase("loading the model, scoring it on the test split …")
     cache_dir, digest = found.cache_dir, found.config.digest
     verify_dataset(cache_dir, digest)
-    probabilities, labels = call_on_model(predict_test_split, found, display, cache_dir, digest)
+    probabilities, labels = call_on_model(predict_splits, found, display, cache_dir, digest)
     weights = found.config.training.get("class_weight")
     measured = score_registered(found.config, labels, probabilities, found.directory.output_path, display)
     return Evaluation(

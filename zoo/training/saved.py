@@ -209,20 +209,13 @@ def score_test_split(model_path: Path, cache: Path, digest: str, predictions_pat
 
     Labels and probabilities are written to `predictions_path`, an `.npz` file.
     """
-    probabilities, labels = predict_test_split(model_path, cache, digest)
+    probabilities, labels = predict_splits(model_path, cache, digest)
     np.savez(predictions_path, probabilities=probabilities, labels=labels)
     return scores(probabilities, labels)
 
 
-def predict_test_split(
-    model_path: Path, cache: Path, digest: str
-) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]:
-    """Return class probabilities `(n, num_classes)` and labels `(n,)` of the test split."""
-    return predict_splits(model_path, cache, digest, ("test",))
-
-
 def predict_splits(
-    model_path: Path, cache: Path, digest: str, splits: Sequence[str]
+    model_path: Path, cache: Path, digest: str, splits: Sequence[str] = ("test",)
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.integer]]:
     """Return class probabilities `(n, num_classes)` and labels `(n,)` of splits, one after another."""
     from zoo.training.model import predict

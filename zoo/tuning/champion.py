@@ -25,7 +25,7 @@ from zoo.record import read_predictions, trial_uid
 from zoo.tracking import ModelVersion, Store, fetch_model_file, find_version
 from zoo.training.info import read_info
 from zoo.training.measuring import compare_by_metric
-from zoo.training.saved import predict_test_split
+from zoo.training.saved import predict_splits
 from zoo.training.worker import call_in_worker
 from zoo.trial import test_metric
 from zoo.tuning.interrupts import Interrupted
@@ -186,7 +186,7 @@ class _Challenge:
     def _predict(self, model_path: Path) -> _Predictions:
         data = self._study.directory.cache_dir, self._study.dataset.digest
         probabilities, labels = call_in_worker(
-            predict_test_split, model_path, *data, log_path=self._trial.output_path
+            predict_splits, model_path, *data, log_path=self._trial.output_path
         )
         return labels, probabilities
 
