@@ -31,13 +31,6 @@ def study(store: Store, folder: Path, request: pytest.FixtureRequest) -> StudyTr
     return tracker
 
 
-def test_interrupted_trial_of_an_earlier_version_is_shown(store: Store, folder: Path) -> None:
-    tracker = StudyTracker(store, examples.facts("earlier"))
-    event = examples.end("failed", reason="interrupted: the study was stopped")
-    tracker.record(0, CONFIG, [event], folder)
-    assert list(leaderboard("earlier", store)["state"]) == ["interrupted"]
-
-
 def test_best_trial_is_first(study: StudyTracker) -> None:
     table = leaderboard(study.facts.name, study.store)
     assert list(table["trial"]) == [1, 0, 3, 2, 4]

@@ -44,12 +44,12 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     table = compare(*studies)
     searched = table.attrs.get("searched", ())
     if problem := table.attrs.get("problem"):
-        common.print_note(f"warning: {problem} The table is that of the local record.")
+        common.print_warning(f"{problem} The table is that of the local record.")
     for study in studies:
         if not problem:
-            refresh_deleted(study, lambda text: common.print_note(f"warning: {text}"))
+            refresh_deleted(study, common.print_warning)
         for line in find_damage(StudyDirectory(Path.cwd(), study)).problems:
-            common.print_note(f"warning: {line}")
+            common.print_warning(line)
         if not (table["study"] == study).any():
             load_runs(study)  # an error if every trial was deleted
     num_models = table["model"].astype(bool).sum()
@@ -64,11 +64,11 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     for splits in filter(None, table["dataset.splits"].unique()):
         common.print_note(f"data: {splits}")
     for warning in filter(None, table["dataset.warning"].unique()):
-        common.print_note(f"warning: {warning}")
+        common.print_warning(warning)
     digests = table["dataset.digest"].unique()
     if len(digests) > 1:
-        common.print_note(
-            f"warning: these trials used {len(digests)} different datasets; their metrics cannot be compared"
+        common.print_warning(
+            f"these trials used {len(digests)} different datasets; their metrics cannot be compared"
         )
     if not (as_csv or as_json or problem):
         common.print_note(f"disk: {disk_space(studies) / 1e6:,.1f} MB, {count_text(num_models, 'model')}")
@@ -102,8 +102,8 @@ def _result_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _varied_columns(table: pd.DataFrame, exclude: list[str]) -> list[str]:
-    # For a study that an older version of zoo recorded, without the names of the searched parameters. A
-    # parameter of one architecture is empty for the others; an empty cell is not another value.
+    # For the local record, which does not name the searched parameters. A parameter of one architecture is
+    # empty for the others; an empty cell is not another value.
     counts = {
         name: table[name].dropna().astype(str).nunique()
         for name in map(str, table)

@@ -145,7 +145,7 @@ def objectives_from(tags: Mapping[str, str]) -> list[Objective]:
 
 
 def searched_from(tags: Mapping[str, str]) -> list[str]:
-    """Return the searched parameters that the tags of a study's run name; [] if an old zoo made the run."""
+    """Return the searched parameters that the tags of a study's run name, the most important first."""
     return [name for name in tags.get(SEARCHED, "").split(",") if name]
 
 

@@ -50,9 +50,10 @@ def compare(*studies: str) -> pd.DataFrame:
 
     The trials come from MLflow, without those that were deleted. Trials that MLflow does not have yet come
     from the local record; their `run_id` is "" and their `model` is a file. `attrs["searched"]` of the table
-    are the searched parameters, most important first; () if an older version of zoo recorded the study.
+    are the searched parameters, most important first.
 
-    If MLflow does not answer, the table is that of the local record, and `attrs["problem"]` says why.
+    If MLflow does not answer, the table is that of the local record, and `attrs["problem"]` says why; then
+    `attrs["searched"]` is ().
 
     Raises:
         TrackingError: MLflow has no such study; or it does not answer, and no trial is in the local record.
@@ -147,10 +148,7 @@ class _Trial:
 
     @property
     def state(self) -> str:
-        state = self.tags.get(names.STATE, "running")
-        # Earlier versions of zoo recorded an interrupted trial as failed.
-        is_interrupted = self.tags.get(names.REASON, "").startswith("interrupted: ")
-        return "interrupted" if state == "failed" and is_interrupted else state
+        return self.tags.get(names.STATE, "running")
 
     def row(self) -> dict[str, Any]:
         return {

@@ -82,14 +82,10 @@ class ModelVersion:
 def registered_versions(store: Store, pattern: str = "*") -> list[ModelVersion]:
     """Return the versions of the registered models whose names match `pattern`, by name, newest first."""
     with _requests(store):
-        search_models: Any = store.client.search_registered_models
-        search_versions: Any = store.client.search_model_versions
-        aliases = {
-            model.name: dict(model.aliases) for model in pages(lambda token: search_models(page_token=token))
-        }
+        aliases = {model.name: dict(model.aliases) for model in _raw_models(store)}
         found = [
             _version(store, one, aliases[one.name])
-            for one in pages(lambda token: search_versions(page_token=token))
+            for one in _raw_versions(store)
             if one.name in aliases and fnmatchcase(one.name, pattern)
         ]
     return sorted(found, key=lambda one: (one.name, -one.version))
@@ -158,9 +154,8 @@ def promote(
 
 def registered_names(store: Store) -> list[str]:
     """Return the names of the registered models."""
-    search: Any = store.client.search_registered_models
     with _requests(store):
-        return [str(model.name) for model in pages(lambda token: search(page_token=token))]
+        return [str(model.name) for model in _raw_models(store)]
 
 
 def registered_address(store: Store, name: str, alias: str = "", version: str = "") -> str:
@@ -224,14 +219,16 @@ def _requests(store: Store) -> Iterator[None]:
         yield
 
 
-def _raw_models(store: Store, name: str) -> list[Any]:
+def _raw_models(store: Store, name: str | None = None) -> list[Any]:
+    """Return the registered models, or the one with that name, as MLflow has them."""
     search: Any = store.client.search_registered_models
-    return list(pages(lambda token: search(f"name = {_quoted(name)}", page_token=token)))
+    return list(pages(lambda token: search(_with_name(name), page_token=token)))
 
 
-def _raw_versions(store: Store, name: str) -> list[Any]:
+def _raw_versions(store: Store, name: str | None = None) -> list[Any]:
+    """Return the versions of all registered models, or of one, as MLflow has them."""
     search: Any = store.client.search_model_versions
-    return list(pages(lambda token: search(f"name = {_quoted(name)}", page_token=token)))
+    return list(pages(lambda token: search(_with_name(name), page_token=token)))
 
 
 def _newest(store: Store, name: str, address: str) -> Any | None:
@@ -240,8 +237,11 @@ def _newest(store: Store, name: str, address: str) -> Any | None:
     return max(found, key=lambda one: int(one.version), default=None)
 
 
-def _quoted(name: str) -> str:
-    return f'"{name}"' if "'" in name else f"'{name}'"
+def _with_name(name: str | None) -> str | None:
+    """Return the filter of a search in MLflow for a name; None for all names."""
+    if name is None:
+        return None
+    return f'name = "{name}"' if "'" in name else f"name = '{name}'"
 
 
 def _aliases(store: Store, name: str) -> dict[str, int]:

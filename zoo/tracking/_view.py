@@ -63,8 +63,7 @@ def view_state(
         *(f"params.`{name}`" for name in shown),
         "attributes.`Models`",
     ]
-    sections = {"objective": ("Objective", 1), "curves": ("Curves", 3)}
-    sections["results"] = ("Results", 3)
+    sections = {"objective": ("Objective", 1), "curves": ("Curves", 3), "results": ("Results", 3)}
     return {
         "searchFilter": f"tags.`{names.KIND}` = 'trial'",
         "orderByKey": f"metrics.`{objectives[0].result}`",
