@@ -10,7 +10,7 @@ import pytest
 from training_tools import FLAT, GAIN, KERAS_VERSION, keras_file
 
 from zoo.errors import ModelError
-from zoo.training.info import ModelInfo, add_info, decoding_of, read_info, required_modules
+from zoo.training.info import ModelInfo, add_info, decoding_of, read_info
 
 INFO = ModelInfo(
     class_names=("cat", "dog"),
@@ -32,7 +32,7 @@ def needs_in(tmp_path, *layers):
     """Return the modules and requirements that a file of a model with these layers gets."""
     file = keras_file(tmp_path / "model.keras", *layers)
     add_info(file, ModelInfo())
-    return required_modules(file), read_info(file).requirements
+    return read_info(file).modules, read_info(file).requirements
 
 
 class TestDocument:
@@ -102,10 +102,9 @@ class TestFilesOfOthers:
         modules = {"zoo_gained.functions": "", "zoo_gained.layers": ""}
         assert info == ModelInfo(None, 8, 6, 1, keras_version=KERAS_VERSION, modules=modules)
 
-    def test_file_of_an_earlier_zoo_has_its_modules(self, tmp_path):
+    def test_facts_that_a_file_lacks_have_defaults(self, tmp_path):
         modules = {"zoo_gained.layers": "zoo-gained==0.3"}
         file = keras_file(tmp_path / "model.keras", GAIN, zoo_json=json.dumps({"modules": modules}))
-        assert required_modules(file) == modules
         assert read_info(file).modules == modules
         assert read_info(file).class_names is None
 
@@ -117,21 +116,19 @@ class TestFilesOfOthers:
         assert read_info(tmp_path / "model.keras").image_shape == (0, 0, 0)
 
     @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
-    @pytest.mark.parametrize("function", [required_modules, read_info])
-    def test_file_that_is_no_model_is_rejected(self, tmp_path, content, function):
+    def test_file_that_is_no_model_is_rejected(self, tmp_path, content):
         (tmp_path / "model.keras").write_bytes(content)
         with pytest.raises(ModelError, match=r"cannot be loaded: expected a file that Keras saved"):
-            function(tmp_path / "model.keras")
+            read_info(tmp_path / "model.keras")
 
 
 class TestBounds:
     """A small file that unpacks to gigabytes is refused before it is read."""
 
-    @pytest.mark.parametrize("function", [read_info, required_modules])
-    def test_long_configuration_is_refused(self, tmp_path, function):
+    def test_long_configuration_is_refused(self, tmp_path):
         path = self.archive(tmp_path, "config.json", b" " * (17 * 2**20) + b"{}")
         with pytest.raises(ModelError, match=r"config\.json has 17,825,794 bytes, expected at"):
-            function(path)
+            read_info(path)
 
     @pytest.mark.parametrize("document", [b"[" * 100_000, b'{"a":' * 100_000])
     @pytest.mark.parametrize("name", ["config.json", "metadata.json", "zoo.json"])
@@ -176,10 +173,10 @@ class TestNeeds:
 
     def test_file_of_keras_alone_lists_modules(self, tmp_path):
         file = keras_file(tmp_path / "model.keras", GAIN)
-        assert required_modules(file) == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
+        assert read_info(file).modules == {"zoo_gained.functions": "", "zoo_gained.layers": ""}
 
     def test_library_needs_the_plugin_that_installs_it(self, installed, tmp_path):
         file = keras_file(tmp_path / "model.keras", {**GAIN, "module": "pluggy._hooks", "config": {}})
         add_info(file, ModelInfo(), "zoo_gained")
         pluggy = f"pluggy=={metadata.version('pluggy')}"
-        assert required_modules(file) == {"zoo_gained": "zoo-gained==0.3", "pluggy._hooks": pluggy}
+        assert read_info(file).modules == {"zoo_gained": "zoo-gained==0.3", "pluggy._hooks": pluggy}

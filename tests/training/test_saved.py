@@ -13,7 +13,7 @@ from training_tools import GAIN, keras_file
 from zoo.errors import ModelError, PluginError
 from zoo.registry import keep_files, plugin_file, using_plugins
 from zoo.training import saved
-from zoo.training.info import ModelInfo, add_info, read_info, required_modules
+from zoo.training.info import ModelInfo, add_info, read_info
 from zoo.training.saved import check_layers_registered, import_required_modules, other_versions
 
 LAYERED = Path(__file__).parents[1] / "plugins" / "zoo-layered" / "src"
@@ -188,7 +188,7 @@ class TestNetwork:
         network.save(tmp_path / "model.keras")
         add_info(tmp_path / "model.keras", ModelInfo())
         # The module is on the path, but not installed, so it has no distribution.
-        assert required_modules(tmp_path / "model.keras") == {"zoo_layered.layers": ""}
+        assert read_info(tmp_path / "model.keras").modules == {"zoo_layered.layers": ""}
         loaded = saved.load_file(tmp_path / "model.keras")
         images = np.random.default_rng(0).random((3, 8, 8, 1), dtype="float32")
         expected, actual = (keras.ops.convert_to_numpy(model(images)) for model in (network, loaded))

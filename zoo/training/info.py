@@ -143,8 +143,7 @@ def read_info(path: Path) -> ModelInfo:
     If zoo did not write the file, only the size of its images, its modules and its Keras version are known.
     """
     with _open_model_file(path) as archive:
-        document = _read_member(archive)
-        if "keras_version" in document:
+        if document := _read_member(archive):
             return ModelInfo.from_json(document)
         config = _read_json(archive, "config.json")
         values: dict[str, Any] = {"keras_version": _keras_version(archive)}
@@ -152,22 +151,7 @@ def read_info(path: Path) -> ModelInfo:
         shape = next(_input_shapes(config), ())
         if len(shape) == 4 and None not in shape[1:]:
             values |= dict(zip(("image_height", "image_width", "channels"), shape[1:], strict=True))
-        return ModelInfo.from_json({**values, **document})
-
-
-def required_files(path: Path) -> dict[str, str]:
-    """Return the plugin files that a `.keras` file needs, each with its SHA-256."""
-    with _open_model_file(path) as archive:
-        return dict(_read_member(archive).get("plugin_files", {}))
-
-
-def required_modules(path: Path) -> dict[str, str]:
-    """Return the modules that a `.keras` file needs, each with its pip requirement; "" if unknown."""
-    with _open_model_file(path) as archive:
-        document = _read_member(archive)
-        if "modules" in document:
-            return dict(document["modules"])
-        return dict.fromkeys(_modules_in(_read_json(archive, "config.json")), "")
+        return ModelInfo.from_json(values)
 
 
 def custom_objects(config: Any) -> Iterator[Mapping[str, Any]]:

@@ -29,7 +29,7 @@ from zoo.registry import (
     top_level_package,
 )
 from zoo.training import backend
-from zoo.training.info import custom_objects, has_lambda, read_info, required_files, required_modules
+from zoo.training.info import custom_objects, has_lambda, read_info
 
 if TYPE_CHECKING:
     import keras
@@ -102,9 +102,9 @@ def import_required_modules(path: Path, model_name: str = "") -> None:
     for warning in other_versions(path, model_name):
         warnings.warn(warning, stacklevel=4)  # the line that called zoo.load_model
     check_plugin_files(path, model_name)
-    name, files = model_name or str(path), required_files(path)
-    for module, requirement in required_modules(path).items():
-        if f"{module}.py" in files:
+    name, info = model_name or str(path), read_info(path)
+    for module, requirement in info.modules.items():
+        if f"{module}.py" in info.plugin_files:
             _import_plugin_file(name, module)
         else:
             _import(name, module, requirement)
@@ -113,7 +113,7 @@ def import_required_modules(path: Path, model_name: str = "") -> None:
 def check_plugin_files(path: Path, model_name: str = "") -> None:
     """Raise ModelError if the model in a `.keras` file needs a plugin file that was not given."""
     given = {file.name for file in given_files()}
-    for name, digest in required_files(path).items():
+    for name, digest in read_info(path).plugin_files.items():
         if name not in given and name.removesuffix(".py") not in sys.modules:
             raise ModelError(
                 f"the model {model_name or path} has layers of the plugin file {name} "
@@ -183,7 +183,8 @@ def _is_of_plugin(package: str) -> bool:
 
 def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
     """Yield a warning for each plugin whose installed version is not that of the saved model."""
-    for requirement in sorted(set(required_modules(path).values()) - {""}):
+    info = read_info(path)
+    for requirement in info.requirements:
         name, _, version = requirement.partition("==")
         installed = ""
         with suppress(Exception):  # `_import` reports a plugin that is missing or has unreadable metadata
@@ -194,7 +195,7 @@ def other_versions(path: Path, model_name: str = "") -> Iterator[str]:
                 f"installed and may give other results; pip install {requirement}"
             )
     given = {file.name: file.digest for file in given_files()}
-    for name, digest in sorted(required_files(path).items()):
+    for name, digest in sorted(info.plugin_files.items()):
         present = given.get(name) or imported_digest(name.removesuffix(".py"))
         if present and present != digest:
             yield (
