@@ -17,8 +17,7 @@ from zoo.cli import common
 @common.storage_option
 @common.quiet_option
 def command(quiet: bool, **options: Any) -> int:
-    """Send the missing parts of STUDY to MLflow, after an outage of the server. No trial
-    runs.
+    """Send the missing parts of STUDY to MLflow, after an outage of the server. No trial runs.
 
     The next `zoo tune` of the study does this, too. Settings and plugin files are those of the record.
 

@@ -65,34 +65,27 @@ def evaluate(
     display = display or PlainDisplay()
     start_loading_keras()
     with using_plugins(plugins):
-        return _evaluate(study, trial, run, dataset, split, overrides, display)
+        if dataset is not None:
+            found = find_model(_model_name(study, trial, run), display)
+            return evaluate_on(found, dataset, overrides, split, display)
+        if overrides or split not in (None, "test"):
+            raise StudyError("a split and parameters belong to a dataset; name it with --dataset.")
+        if study is None or trial is not None or run is not None or _is_recorded(str(study)):
+            name = None if study is None else str(study)
+            return _evaluate_run(find_run(name, trial, run, display), display)
+        found = find_model(study, display)
+        if found.run is not None:
+            return _evaluate_run(found.run, display)
+        return evaluate_on(found, None, (), split, display)
 
 
-def _evaluate(
-    study: str | Path | None,
-    trial: int | None,
-    run: str | os.PathLike[str] | None,
-    dataset: str | Dataset | None,
-    split: str | None,
-    overrides: Sequence[str],
-    display: Display,
-) -> Evaluation:
-    if dataset is not None:
-        return evaluate_on(find_model(_model(study, trial, run), display), dataset, overrides, split, display)
-    if overrides or split not in (None, "test"):
-        raise StudyError("a split and parameters belong to a dataset; name it with --dataset.")
-    if study is None or trial is not None or run is not None:
-        name = None if study is None else str(study)
-        return _evaluate_run(find_run(name, trial, run, display), display)
-    if StudyDirectory(Path.cwd(), str(study)).numbers():
-        return _evaluate_run(find_run(str(study), None, None, display), display)
-    found = find_model(study, display)
-    if found.run is not None:
-        return _evaluate_run(found.run, display)
-    return evaluate_on(found, None, (), split, display)
+def _is_recorded(study: str) -> bool:
+    return bool(StudyDirectory(Path.cwd(), study).numbers())
 
 
-def _model(study: str | Path | None, trial: int | None, run: str | os.PathLike[str] | None) -> str | Path:
+def _model_name(
+    study: str | Path | None, trial: int | None, run: str | os.PathLike[str] | None
+) -> str | Path:
     """Return the name of the model for `find_model`."""
     if run is not None:
         return Path(run)

@@ -175,7 +175,8 @@ class Classifier:
         if isinstance(images, str | os.PathLike | bytes):
             images = [images]
         elif isinstance(images, np.ndarray):
-            images = images[None] if self._is_one_image(images) else images
+            is_one_image = images.shape in (self._image_shape, self._image_shape[:2])
+            images = images[None] if is_one_image else images
         for number, image in enumerate(images):
             if isinstance(image, bytes):
                 yield number, partial(read_image, BytesIO(image), **self._decoding())
@@ -184,9 +185,6 @@ class Classifier:
             else:
                 pixels = self._check_pixels(np.asarray(image))
                 yield number, partial(np.asarray, pixels)
-
-    def _is_one_image(self, array: Array) -> bool:
-        return array.shape in (self._image_shape, self._image_shape[:2])
 
     def _decoding(self) -> dict[str, Any]:
         """Return the keyword arguments of `read_image`."""

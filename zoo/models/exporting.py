@@ -144,7 +144,8 @@ def _compare(
     rows = _evenly_spaced(len(original), _NUM_COMPARED)
     accuracies = None
     if calibration is not None and scored.labels is not None:
-        accuracies = _accuracies(original, exported, scored.labels)
+        first, second = (float((one.argmax(axis=1) == scored.labels).mean()) for one in (original, exported))
+        accuracies = first, second, len(scored.labels)
     return Exported(
         path=path,
         details_path=details_path,
@@ -159,11 +160,6 @@ def _compare(
 
 def _evenly_spaced(length: int, count: int) -> npt.NDArray[np.integer]:
     return np.linspace(0, length - 1, min(length, count)).round().astype(int)
-
-
-def _accuracies(original: Array, exported: Array, labels: Array) -> tuple[float, float, int]:
-    shares = [float((answers.argmax(axis=1) == labels).mean()) for answers in (original, exported)]
-    return shares[0], shares[1], len(labels)
 
 
 def _check_installed(format: str) -> None:

@@ -154,7 +154,13 @@ class _Job:
         results = folds.summary(self._num_parameters)
         if "latency_ms" in self._config.measures:
             results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
-        _save_when_possible(lambda: self._save(results), self._folder, self._num_parameters, self._send)
+        keep_trying(  # a full disk ends no complete trial
+            lambda: self._save(results),
+            self._folder / "model.keras",
+            lambda text: self._send(Progress(1, 1.0, problem=text)),
+            needed=4 * self._num_parameters,
+            alive=sign_of_life,
+        )
         stopped = self._search_end or ("max_seconds" if self._is_out_of_time else "")
         return _final_event("complete", summary=results, stopped=stopped)
 
@@ -311,14 +317,3 @@ def _origin_text(snapshot: Snapshot | None, folds: int) -> str:
     number, of_fold = snapshot.facts["trial"], f" of fold {snapshot.fold}" if folds > 1 else ""
     trial = "the interrupted run" if number is None else f"trial {number}"
     return f"{trial} after epoch {snapshot.epoch}{of_fold}"
-
-
-def _save_when_possible(save: Callable[[], None], folder: Path, num_parameters: int, send: Send) -> None:
-    """Call `save`, which writes the files of a complete trial; while the disk is full, wait."""
-    keep_trying(
-        save,
-        folder / "model.keras",
-        lambda text: send(Progress(1, 1.0, problem=text)),
-        needed=4 * num_parameters,
-        alive=sign_of_life,
-    )
