@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,8 +78,7 @@ def run_trial(
     turn = turn or Turn()
     try:
         checkpoints = checkpoints or Checkpoints(folder / CHECKPOINTS)
-        origin = study, number
-        event = _Job(config, cache, folder, send, receive_answer, origin, checkpoints, turn).run()
+        event = _Job(config, cache, folder, send, receive_answer, study, number, checkpoints, turn).run()
     except TooLarge as error:
         event = _final_event("pruned", str(error), summary={"parameters": error.num_parameters})
     except InvalidParameters as error:
@@ -96,72 +95,65 @@ def _final_event(state: str, reason: str = "", **fields: Any) -> Finished:
     return Finished(time.time(), state, reason, **fields)
 
 
+@dataclass
 class _Job:
-    """A trial while it runs."""
+    """A trial while it runs; the first fields are the arguments of `run_trial`."""
 
-    def __init__(
-        self,
-        config: TrialConfig,
-        cache: Path,
-        folder: Path,
-        send: Send,
-        receive_answer: ReceiveAnswer,
-        origin: tuple[str, int | None],
-        checkpoints: Checkpoints,
-        turn: Turn,
-    ) -> None:
-        self._config = config
-        self._cache = cache
-        self._folder = folder
-        self._send = send
-        self._receive_answer = receive_answer
-        self._study, self._number = origin
-        self._dataset = open_dataset(cache, config.digest)
-        self._components = Components(config, self._dataset)
-        self._network: Any = None  # of the current fold, as the architecture built it
-        self._classifier: Any = None  # the same network, taking raw pixels; the model to save
-        self._num_parameters = 0
-        self._is_pruned = False
-        self._search_end = ""  # why the search ends, and this trial with it: `timeout` or `target`
-        self._is_out_of_time = False  # `max_seconds` have ended the training
-        self._folds = Folds(config)
-        self._checkpoints = checkpoints
-        self._turn = turn
-        self._core_timer = core_timer(send)
+    config: TrialConfig
+    cache: Path
+    folder: Path
+    send: Send
+    receive_answer: ReceiveAnswer
+    study: str
+    number: int | None
+    checkpoints: Checkpoints
+    turn: Turn
+    network: Any = None  # of the current fold, as the architecture built it
+    classifier: Any = None  # the same network, taking raw pixels; the model to save
+    num_parameters: int = 0
+    is_pruned: bool = False
+    search_end: str = ""  # why the search ends, and this trial with it: `timeout` or `target`
+    is_out_of_time: bool = False  # `max_seconds` have ended the training
+
+    def __post_init__(self) -> None:
+        self.dataset = open_dataset(self.cache, self.config.digest)
+        self.components = Components(self.config, self.dataset)
+        self.folds = Folds(self.config)
+        self.core_timer = core_timer(self.send)
 
     def run(self) -> Finished:
         """Train one fold after another, then save the model of the best one."""
-        self._components.check_size()
-        folds, has_folds = self._folds, self._config.folds > 1
-        snapshot, problem = self._checkpoints.load()
+        self.components.check_size()
+        folds, has_folds = self.folds, self.config.folds > 1
+        snapshot, problem = self.checkpoints.load()
         if snapshot is not None:
             folds.restore(snapshot)
-        for number in range(1 if snapshot is None else snapshot.fold, self._config.folds + 1):
+        for number in range(1 if snapshot is None else snapshot.fold, self.config.folds + 1):
             folds.results.append(self._train_fold(number, snapshot, problem))
             snapshot, problem = None, ""
-            if self._is_pruned:
+            if self.is_pruned:
                 fold = f"in fold {number}, " if has_folds else ""
                 reason = f"pruned {fold}after epoch {folds.results[-1].num_epochs}"
-                return _final_event("pruned", reason, summary=folds.summary(self._num_parameters))
-            if self._search_end and number < self._config.folds:
+                return _final_event("pruned", reason, summary=folds.summary(self.num_parameters))
+            if self.search_end and number < self.config.folds:
                 # Its value would be the mean of other folds than that of other trials.
-                reason = f"interrupted after fold {number} of {self._config.folds}: {self._search_end}"
+                reason = f"interrupted after fold {number} of {self.config.folds}: {self.search_end}"
                 return _final_event("failed", reason, is_interrupted=True)
             if has_folds and folds.best() == number:
-                folds.best_weights = self._classifier.get_weights()
+                folds.best_weights = self.classifier.get_weights()
         if folds.best_weights is not None:
-            self._classifier.set_weights(folds.best_weights)
-        results = folds.summary(self._num_parameters)
-        if "latency_ms" in self._config.measures:
-            results["latency_ms"] = latency_ms(self._classifier, self._dataset.train.images[:1])
-        keep_trying(  # a full disk ends no complete trial
+            self.classifier.set_weights(folds.best_weights)
+        results = folds.summary(self.num_parameters)
+        if "latency_ms" in self.config.measures:
+            results["latency_ms"] = latency_ms(self.classifier, self.dataset.train.images[:1])
+        keep_trying(  # while the disk is full
             lambda: self._save(results),
-            self._folder / "model.keras",
-            lambda text: self._send(Progress(1, 1.0, problem=text)),
-            needed=4 * self._num_parameters,
+            self.folder / "model.keras",
+            lambda text: self.send(Progress(1, 1.0, problem=text)),
+            needed=4 * self.num_parameters,
             alive=sign_of_life,
         )
-        stopped = self._search_end or ("max_seconds" if self._is_out_of_time else "")
+        stopped = self.search_end or ("max_seconds" if self.is_out_of_time else "")
         return _final_event("complete", summary=results, stopped=stopped)
 
     def _train_fold(self, number: int, snapshot: Snapshot | None, problem: str) -> Fold:
@@ -172,57 +164,57 @@ class _Job:
         """
         import keras
 
-        config = self._config
+        config = self.config
         if number > 1:  # free the previous network, so that only one is in memory
-            self._network = self._classifier = None
+            self.network = self.classifier = None
             keras.utils.clear_session()
         keras.utils.set_random_seed(config.seed_of_fold(number))
         train, validation = training_and_validation(
-            self._cache, config.digest, self._dataset, config.validation, number
+            self.cache, config.digest, self.dataset, config.validation, number
         )
-        self._network = self._components.build_network()
-        layers = self._components.build_augmentation()
-        model, self._classifier = assemble(self._network, layers, train.images.shape[1:])
-        if not self._num_parameters:  # this is the first network
-            self._num_parameters = int(self._network.count_params())
+        self.network = self.components.build_network()
+        layers = self.components.build_augmentation()
+        model, self.classifier = assemble(self.network, layers, train.images.shape[1:])
+        if not self.num_parameters:  # this is the first network
+            self.num_parameters = int(self.network.count_params())
             failpoint("worker.built")
-            facts = self._num_parameters, _origin_text(snapshot, config.folds), problem
-            self._turn.then(lambda: self._send(_started(*facts)))
+            facts = self.num_parameters, _origin_text(snapshot, config.folds), problem
+            self.turn.then(lambda: self.send(_started(*facts)))
         return self._fit(model, train, validation, number, snapshot)
 
     def _fit(
         self, model: keras.Model, train: Split, validation: Split, number: int, snapshot: Snapshot | None
     ) -> Fold:
         """Fit `model`, send the events, and return the result."""
-        config = self._config
+        config = self.config
         fold = number if config.folds > 1 else None
         epochs, state = self._repeat_epochs(snapshot)
-        start = self._turn.seconds() - (0.0 if snapshot is None else snapshot.facts["train_seconds"])
+        start = self.turn.seconds() - (0.0 if snapshot is None else snapshot.facts["train_seconds"])
 
         def on_epoch(epoch: int, metrics: Mapping[str, float], is_last: bool) -> bool:
             epochs.append(metrics)
-            if self._core_timer is not None:
-                self._core_timer.end_epoch(epoch)
+            if self.core_timer is not None:
+                self.core_timer.end_epoch(epoch)
             is_last = is_last and number == config.folds
             failpoint("worker.epoch")
             event = EpochEnd(time.time(), epoch, dict(metrics), fold, is_last)
-            self._folds.history.append(to_json(event))
+            self.folds.history.append(to_json(event))
             return self._report(event)
 
         def on_progress(epoch: int, fraction: float) -> None:
-            if self._core_timer is not None:
-                self._core_timer.progress(epoch, fraction)
-            self._send(Progress(epoch, fraction, fold))
+            if self.core_timer is not None:
+                self.core_timer.progress(epoch, fraction)
+            self.send(Progress(epoch, fraction, fold))
 
         def keep(copy: Callable[[], State]) -> None:
-            seconds = self._turn.seconds() - start
-            self._checkpoints.keep(lambda: self._folds.snapshot(number, copy(), seconds, self._number))
+            seconds = self.turn.seconds() - start
+            self.checkpoints.keep(lambda: self.folds.snapshot(number, copy(), seconds, self.number))
 
         settings = training_space().check(config.training)
         settings["max_seconds"] /= config.folds
-        measure = partial(measure_epoch, self._components.metrics) if config.metrics else None
-        class_names = tuple(self._dataset.class_names)
-        with plugin_errors(self._components.architecture, self._components.augmentation, by_location=True):
+        measure = partial(measure_epoch, self.components.metrics) if config.metrics else None
+        class_names = tuple(self.dataset.class_names)
+        with plugin_errors(self.components.architecture, self.components.augmentation, by_location=True):
             fitted = fit(
                 model,
                 train,
@@ -234,22 +226,22 @@ class _Job:
                 class_names,
                 measure,
                 (keep, state),
-                self._turn,
+                self.turn,
                 **settings,
             )
-        self._is_out_of_time |= fitted.is_out_of_time
-        best, seconds = fitted.best_epoch, self._turn.seconds() - start
+        self.is_out_of_time |= fitted.is_out_of_time
+        best, seconds = fitted.best_epoch, self.turn.seconds() - start
         return Fold(
             len(epochs), best, epochs[best - 1], seconds, fitted.probabilities, np.asarray(validation.labels)
         )
 
     def _report(self, event: EpochEnd) -> bool:
         """Send the end of an epoch; return False if the answer is to stop."""
-        self._send(event)
-        answer = self._receive_answer()
+        self.send(event)
+        answer = self.receive_answer()
         failpoint("worker.answered")
-        self._search_end = answer if isinstance(answer, str) else ""
-        self._is_pruned = not answer
+        self.search_end = answer if isinstance(answer, str) else ""
+        self.is_pruned = not answer
         return answer is True
 
     def _repeat_epochs(self, snapshot: Snapshot | None) -> tuple[list[Mapping[str, float]], State | None]:
@@ -259,7 +251,7 @@ class _Job:
         """
         if snapshot is None:
             return [], None
-        events = [from_json(line) for line in self._folds.history]
+        events = [from_json(line) for line in self.folds.history]
         epochs = [event for event in events if isinstance(event, EpochEnd)]
         goes_on = [self._report(replace(event, is_repeated=True)) for event in epochs]
         state = State(snapshot.epoch, snapshot.facts["state"], snapshot.arrays)
@@ -268,22 +260,22 @@ class _Job:
 
     def _save(self, summary: Mapping[str, float]) -> None:
         """Write `predictions.npz`, `summary.txt` and `model.keras`."""
-        config, folder = self._config, self._folder
-        probabilities, labels = self._folds.predictions()
+        config, folder = self.config, self.folder
+        probabilities, labels = self.folds.predictions()
         if config.folds > 1:  # in the order of the training images
-            fold_by_image = fold_of_images(self._cache, config.digest, self._dataset, config.validation)
+            fold_by_image = fold_of_images(self.cache, config.digest, self.dataset, config.validation)
             position = np.argsort(np.argsort(fold_by_image, kind="stable"))  # of each image, in `labels`
             probabilities, labels = probabilities[position], labels[position]
         np.savez(folder / "predictions.npz", probabilities=probabilities, labels=labels)
         failpoint("worker.predictions")
-        (folder / "summary.txt").write_text(layer_table(self._network), encoding="utf-8")
-        self._classifier.save(folder / "model.keras")
+        (folder / "summary.txt").write_text(layer_table(self.network), encoding="utf-8")
+        self.classifier.save(folder / "model.keras")
         failpoint("worker.model")
-        architecture = self._components.architecture
+        architecture = self.components.architecture
         add_info(folder / "model.keras", self._model_info(summary), architecture.function.__module__)
 
     def _model_info(self, summary: Mapping[str, float]) -> ModelInfo:
-        config, dataset = self._config, self._dataset
+        config, dataset = self.config, self.dataset
         height, width, channels = dataset.train.images.shape[1:]
         return ModelInfo(
             class_names=tuple(dataset.class_names),
@@ -296,8 +288,8 @@ class _Job:
             digest=config.digest,
             licence=dataset.licence,
             architecture=config.architecture.name,
-            study=self._study,
-            trial=self._number,
+            study=self.study,
+            trial=self.number,
             metrics=summary,
             plugins={key.partition(":")[0]: version for key, version in config.plugins.items()},
         )
