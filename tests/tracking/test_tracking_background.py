@@ -15,6 +15,7 @@ from tracking_examples import CONFIG
 
 from zoo.errors import ZooError
 from zoo.events import EpochEnd, Event, Finished, Started
+from zoo.record import TrialDirectory
 from zoo.tracking import BackgroundTracker, Store, StoreAway, StudySummary, StudyTracker, trial_states
 
 FOLDER = Path("nowhere")
@@ -89,6 +90,15 @@ def background(writer: FakeWriter, problems: list[str]) -> Iterator[BackgroundTr
     tracker = BackgroundTracker(lambda: writer, on_problem=problems.append, retry_s=0.0)
     yield tracker
     tracker.close(timeout=TIMEOUT_S)
+
+
+def logged_trial(folder: Path, events: Sequence[Event]) -> TrialDirectory:
+    """A trial directory with these events in its log."""
+    trial = TrialDirectory(folder)
+    trial.create(CONFIG)
+    for event in events:
+        trial.append(event)
+    return trial
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -226,12 +236,13 @@ def test_refused_event_delays_no_other_trial(
 
 
 def test_trial_without_an_epoch_is_incomplete(
-    background: BackgroundTracker, writer: FakeWriter, problems: list[str]
+    background: BackgroundTracker, writer: FakeWriter, problems: list[str], tmp_path: Path
 ) -> None:
     writer.refuses = lambda number, name: (number, name) == (7, "epoch_end")
     for number in (7, 8):
-        for event in (STARTED, EPOCH, EPOCH, FINISHED):
-            background.put(number, CONFIG, [event], FOLDER)
+        trial = logged_trial(tmp_path / str(number), [STARTED, EPOCH, EPOCH, FINISHED])
+        for event in trial.events():
+            background.put(number, CONFIG, [event], trial.path)
     assert not background.close(timeout=TIMEOUT_S)
     assert writer.calls == [
         (7, "started"), (7, "finished"), (8, "started"), (8, "epoch_end"), (8, "epoch_end"), (8, "finished"),
@@ -242,11 +253,12 @@ def test_trial_without_an_epoch_is_incomplete(
 
 
 def test_refused_end_gets_a_problem_tag(
-    background: BackgroundTracker, writer: FakeWriter, problems: list[str]
+    background: BackgroundTracker, writer: FakeWriter, problems: list[str], tmp_path: Path
 ) -> None:
     writer.refuses = lambda number, name: name == "finished"
-    background.put(7, CONFIG, [STARTED], FOLDER)
-    background.put(7, CONFIG, [FINISHED], FOLDER)
+    trial = logged_trial(tmp_path / "007", [STARTED, FINISHED])
+    for event in trial.events():
+        background.put(7, CONFIG, [event], trial.path)
     assert not background.close(timeout=TIMEOUT_S)
     assert writer.calls == [(7, "started"), (7, "gave up", "refused finished"), ("FINISHED",)]
     assert problems[-1] == "MLflow does not have all events of trial 7."
@@ -376,6 +388,7 @@ def test_refused_epoch_is_added_by_next_process(
     monkeypatch.setattr(writer, "record", refuse_first_epoch)
     background = BackgroundTracker(lambda: writer)
     for event in examples.events("pruned"):
+        TrialDirectory(folder).append(event)
         background.put(7, CONFIG, [event], folder)
     assert not background.close(timeout=TIMEOUT_S)
     run = examples.run_of(writer, 7)
@@ -402,6 +415,7 @@ def test_files_are_added_by_next_process(local_store: Store, tmp_path: Path, mod
     background = BackgroundTracker(lambda: writer)
     for number, (events, folder) in trials.items():
         for event in events:
+            TrialDirectory(folder).append(event)
             background.put(number, CONFIG, [event], folder)
     assert not background.close(timeout=TIMEOUT_S)
     assert background.recorded_trials() == []

@@ -75,8 +75,7 @@ class BackgroundTracker:
         self._retry_s = retry_s
         self._queue: queue.SimpleQueue[_Batch | _Removal | str] = queue.SimpleQueue()  # the status comes last
         self._opened: futures.Future[StudyTracker] = futures.Future()
-        # Trials whose final event is recorded; with its batch, if another event of the trial was refused.
-        self._ended: dict[int, _Batch | None] = {}
+        self._ended: set[int] = set()  # trials whose final event is recorded
         self._unsent: list[_Batch] = []
         self._removed: set[int] = set()  # trials whose models are not kept
         self._removals: list[int] = []  # those whose models MLflow may still have
@@ -120,7 +119,7 @@ class BackgroundTracker:
     def recorded_trials(self) -> list[int]:
         """Return the numbers of the trials that MLflow has completely, with files and model."""
         incomplete = {batch.number for batch in self._unsent.copy()}
-        return sorted(self._ended.copy().keys() - incomplete)
+        return sorted(self._ended.copy() - incomplete)
 
     def close(self, status: str = "FINISHED", timeout: float | None = None) -> bool:
         """Send the rest, end the study's run with `status`, and stop; return True if MLflow has everything.
@@ -232,8 +231,7 @@ class BackgroundTracker:
                 )
             return False
         if is_recorded and batch.final_event is not None:
-            has_unsent = any(one.number == batch.number for one in self._unsent)
-            self._ended[batch.number] = batch if has_unsent else None
+            self._ended.add(batch.number)
         return True
 
     def _check_connection(self, tracker: StudyTracker) -> bool:
@@ -246,12 +244,11 @@ class BackgroundTracker:
         if not self._is_offline:
             # MLflow may have the final event of a trial but lack one of its epochs. The tag on the run makes
             # a later process send the epoch.
-            problems = {batch.number: batch.problem for batch in self._unsent}
-            for number, problem in problems.items():
+            for number, batch in {one.number: one for one in self._unsent}.items():
                 with self._reporting(f"MLflow refused to end the run of trial {number}"):
-                    batch, event = self._final_of(number)
+                    event = TrialDirectory(batch.folder).final_event()
                     if event is not None:
-                        tracker.end_with_problem(number, batch.config, event, problem)
+                        tracker.end_with_problem(number, batch.config, event, batch.problem)
             if self._summary is not None:
                 with self._reporting("MLflow refused the results of the study"):
                     tracker.record_summary(self._summary)
@@ -267,13 +264,6 @@ class BackgroundTracker:
         if self._unsent:
             numbers = sorted({batch.number for batch in self._unsent})
             self._report(f"MLflow does not have all events of trial {', '.join(map(str, numbers))}.")
-
-    def _final_of(self, number: int) -> tuple[_Batch, Finished | None]:
-        """Return a batch of a trial that has unsent ones, and the trial's final event; None without one."""
-        unsent = [batch for batch in self._unsent if batch.number == number]
-        found = self._ended.get(number) or next((one for one in unsent if one.final_event), unsent[0])
-        is_ended = number in self._ended
-        return found, found.final_event or (TrialDirectory(found.folder).final_event() if is_ended else None)
 
     def _draw_figures(self, batch: _Batch) -> None:
         is_complete = batch.final_event is not None and batch.final_event.state == "complete"

@@ -44,7 +44,6 @@ class ModelVersion:
     name: str
     version: int
     address: str
-    run_id: str = ""
     aliases: Sequence[str] = ()
     description: str = ""
     created: int = 0
@@ -256,7 +255,6 @@ def _version(store: Store, found: Any, aliases: Mapping[str, Any]) -> ModelVersi
         name=found.name,
         version=int(found.version),
         address=_address(found),
-        run_id=found.run_id or "",
         aliases=sorted(alias for alias, version in aliases.items() if int(version) == int(found.version)),
         description=found.description or "",
         created=found.creation_timestamp,
