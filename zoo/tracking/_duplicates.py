@@ -6,15 +6,13 @@ creates runs and models without such a repetition (`create_once`), and merges th
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from zoo.tracking import _names as names
-from zoo.tracking._store import Store, pages
+from zoo.tracking._store import Store, environment, pages
 
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 _PAUSES_S = (0.5, 2.0)  # before the second and the third attempt
@@ -28,32 +26,17 @@ def create_once(create: Callable[[], Entity], find: Callable[[], Entity | None])
     `create` is called again only if `find` returns None. Raises the error of the third attempt, and every
     error of `find`.
     """
-    for pause in (*_PAUSES_S, None):
+    pauses = iter(_PAUSES_S)
+    while True:
         try:
-            with _no_repetition():
+            with environment({_RETRIES: "0"}):  # each request is sent once
                 return create()
         except Exception:
-            found = find()
-            if found is not None:
+            if (found := find()) is not None:
                 return found
-            if pause is None:
+            if (pause := next(pauses, None)) is None:
                 raise
             time.sleep(pause)
-    raise AssertionError("unreachable")
-
-
-@contextmanager
-def _no_repetition() -> Iterator[None]:
-    """Make MLflow's client send each request of the block only once."""
-    before = os.environ.get(_RETRIES)
-    os.environ[_RETRIES] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[_RETRIES]
-        else:
-            os.environ[_RETRIES] = before
 
 
 def fullest(runs: Sequence[Any]) -> Any:

@@ -168,10 +168,8 @@ def _local_trials(
     """Return the finished trials of the local record that MLflow does not have, by number."""
     directory = StudyDirectory(Path.cwd(), study)
     uid = parent.data.tags[names.UID]
-    if directory.uid() != uid or not set(directory.numbers()) - {
-        *mlflow_numbers,
-        *directory.deleted_trials(),
-    }:
+    known = {*mlflow_numbers, *directory.deleted_trials()}
+    if directory.uid() != uid or known.issuperset(directory.numbers()):
         return {}
     in_mlflow = trial_states(store, study, uid)
     found = _recorded_trials(study, parent.data.tags).items()

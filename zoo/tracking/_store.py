@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -166,17 +166,24 @@ def is_active(entity: Any) -> bool:
 
 
 @contextmanager
-def short_timeouts() -> Iterator[None]:
-    """Shorten MLflow's timeouts inside the block, except those that the user has set."""
-    changed = {
-        name: value for name, value in _SHORT_TIMEOUTS.items() if os.environ.get(name) == DEFAULTS[name]
-    }
-    os.environ.update(changed)
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables, which MLflow reads at every request, inside the block."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        for name in changed:
-            os.environ[name] = DEFAULTS[name]
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def short_timeouts() -> AbstractContextManager[None]:
+    """Shorten MLflow's timeouts inside the block, except those that the user has set."""
+    defaults = {name for name in _SHORT_TIMEOUTS if os.environ.get(name) == DEFAULTS[name]}
+    return environment({name: _SHORT_TIMEOUTS[name] for name in defaults})
 
 
 def reason(error: BaseException) -> str:
