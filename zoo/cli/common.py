@@ -44,44 +44,39 @@ def study_argument(*, missing: str = "", several: bool = False) -> Callable[[Com
             missing study lists these studies.
     """
     name = "studies" if several else "study"
+    shown = name.upper()
 
-    def from_option(context: click.Context, _: click.Parameter, value: Any) -> None:
-        context.meta["study"] = value
+    def decorate(command: Command) -> Command:
+        @click.argument(
+            name, required=False, nargs=-1 if several else 1, metavar=shown if missing else f"[{shown}]"
+        )
+        @click.option("--study", "option", multiple=several, metavar="STUDY", help=f"The same as {shown}.")
+        @functools.wraps(command)
+        def with_study(*, option: Any, **options: Any) -> Any:
+            study = options[name]
+            if study and option and study != option:
+                raise _usage_error(f"got {show(study)} and --study {show(option)}; use one of the two")
+            options[name] = study or option
+            if missing and not (options[name] or options.get("run")):
+                alternative = " or --run FOLDER" if "run" in options else ""
+                raise _usage_error(f"missing argument {shown}{alternative}. {_available(missing)}")
+            return command(**options)
 
-    def from_both(context: click.Context, _: click.Parameter, value: Any) -> Any:
-        option = context.meta["study"]
-        if value and option and value != option:
-            raise click.UsageError(f"got {show(value)} and --study {show(option)}; use one of the two")
-        if missing and not (value or option or context.params.get("run")):
-            alternative = " or --run FOLDER" if "run" in context.params else ""
-            raise _missing_study(f"{name.upper()}{alternative}", missing)
-        return value or option
+        return with_study
 
-    metavar = f"{name.upper()}" if missing else f"[{name.upper()}]"
-    argument = click.argument(
-        name, required=False, nargs=-1 if several else 1, metavar=metavar, callback=from_both
-    )
-    # Eager parameters are processed first, so that `from_both` can use their values.
-    option = click.option(
-        "--study",
-        "study_option",
-        multiple=several,
-        metavar="STUDY",
-        is_eager=True,
-        expose_value=False,
-        callback=from_option,
-        help=f"The same as {name.upper()}.",
-    )
-    return lambda command: argument(option(command))
+    return decorate
 
 
-def _missing_study(argument: str, missing: str) -> click.UsageError:
+def _usage_error(text: str) -> click.UsageError:
+    return click.UsageError(text, click.get_current_context())  # which adds the name of the command
+
+
+def _available(missing: str) -> str:
     from zoo.record import STATE_DIR
 
     recorded = sorted(path.parent.name for path in Path(STATE_DIR).glob("*/trials"))
     available = ", ".join(recorded if missing == "recorded" else known_studies())
-    hint = f"Available: {available}." if available else "No study is recorded; `zoo tune` records one."
-    return click.UsageError(f"missing argument {argument}. {hint}")
+    return f"Available: {available}." if available else "No study is recorded; `zoo tune` records one."
 
 
 def run_options(command: Command) -> Command:
@@ -142,9 +137,7 @@ def plugin_arguments(files: Sequence[PluginFile] = ()) -> str:
     return "".join(f" --plugin {path}" for path in paths)
 
 
-run_option = click.option(
-    "--run", metavar="FOLDER", is_eager=True, help="The folder of a run, as zoo train prints it."
-)
+run_option = click.option("--run", metavar="FOLDER", help="The folder of a run, as zoo train prints it.")
 storage_option = click.option("--storage", metavar="URL", help="Optuna storage; mlruns/optuna.db by default.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 table_options = (
