@@ -68,8 +68,7 @@ def test_study_that_cannot_be_repaired_is_reported(doctor, monkeypatch):
     done = doctor([LOST])
     assert done.return_value == 1
     monkeypatch.setattr(zoo.diagnosis, "repair_record", refuse)
-    monkeypatch.setattr(common, "display", lambda: Problems(doctor.repaired))
-    doctor_command._repair([LOST])
+    zoo.diagnosis.repair_studies([LOST], Problems(doctor.repaired))
     assert doctor.repaired == ["the study 'example' was not repaired: the study is being run"]
 
 
