@@ -12,6 +12,7 @@ from tuning_examples import MANIFEST
 from zoo.errors import ManifestError, RecordError, StudyError
 from zoo.events import EpochEnd, Finished, Started
 from zoo.tuning.differences import mlflow_differences, optuna_differences
+from zoo.tuning.patience import Patience
 from zoo.tuning.retrying import AGAIN
 from zoo.tuning.search import OptunaSearch
 
@@ -74,7 +75,9 @@ def reopen(define, storage, directory):
     """reopen() -> the search as the next `zoo tune` opens it; `reopen.lines` has what it said."""
 
     def make(*overrides, manifest=MANIFEST, url=storage):
-        return OptunaSearch(define(*overrides), manifest, directory, url, report=make.lines.append)
+        return OptunaSearch(
+            define(*overrides), manifest, directory, url, patience=Patience(make.lines.append)
+        )
 
     make.lines = []
     return make

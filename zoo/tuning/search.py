@@ -64,14 +64,13 @@ class OptunaSearch:
         directory: StudyDirectory,
         storage: str | None = None,
         accept_versions: bool = False,
-        report: Callable[[str], None] = lambda text: None,
         patience: Patience | None = None,
     ) -> None:
         """Open the Optuna study, or create it; the caller holds the lock of `directory`.
 
-        If Optuna lacks trials that `directory` has, it is rebuilt from the event logs, and `report` gets a
-        line before that.
+        If Optuna lacks trials that `directory` has, it is rebuilt from the event logs, after a report.
         """
+        patience = patience or Patience()
         self._definition = definition
         self.manifest = manifest
         self.objectives: Sequence[Objective] = definition.objectives
@@ -92,7 +91,7 @@ class OptunaSearch:
             directory.check_uid(self.uid())
         if lacks_trials(self._trials(), directory):
             check_rebuilding(definition, directory, self._trials(), manifest, accept_versions)
-            self._rebuild(directory, report)
+            self._rebuild(directory, patience.report)
         self._check_manifest(manifest, accept_versions, directory)
         self._directory_id = claim(self._study, directory, self._trials("RUNNING"))
         trials = self._trials()
@@ -108,7 +107,7 @@ class OptunaSearch:
             self._study.enqueue_trial(definition.encode(definition.baseline(self._digest, 0)))
         self._study.set_user_attr(MANIFEST, json.dumps(manifest))
         assign = partial(directory.assign, self.uid(), definition.objectives, storage, manifest)
-        keep_trying(assign, directory.path, report)
+        keep_trying(assign, directory.path, patience.report)
         # `values`, `front` and `best` exclude these trials.
         self.deleted = directory.deleted_trials()
         self.set_aside: set[int] = set()  # their local record is damaged

@@ -165,7 +165,7 @@ def open_search(
     """Open the Optuna study of a study; record the study file with `command`, if the command runs trials."""
     manifest = manifest_of(study.definition, study.dataset)
     patience = Patience(study.display.problem, study.interrupts.status)
-    options = storage, accept_versions, patience.report, patience
+    options = storage, accept_versions, patience
     search = OptunaSearch(study.definition, manifest, study.directory, *options)
     if command:
         study.directory.describe(study.definition.text, command)
