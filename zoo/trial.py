@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from zoo.checksums import KEY as CHECKSUM_KEY
@@ -140,6 +140,22 @@ class TrialConfig:
             name: PluginConfig(**document[name]) for name in ("dataset", "architecture", "augmentation")
         }
         return cls(**{**document, **configs})
+
+
+_KEYS = {key.name for key in fields(TrialConfig)}
+
+
+def parameter_prefix(kind: str, name: str, architecture: str) -> str:
+    """Return what precedes the names of a component's parameters, without the dot: `conv_net`, or `dataset`.
+
+    Args:
+        kind: of the component `name`; a policy may have the same name as the trial's `architecture`. Then
+            its prefix is `augmentation.NAME`, as for a name that is a key of the configuration.
+    """
+    if kind == "dataset":
+        return kind
+    is_taken = name in _KEYS or (kind == "augmentation" and name == architecture)
+    return f"{kind}.{name}" if is_taken else name
 
 
 def derived_seed(name: str) -> int:

@@ -9,8 +9,9 @@ import report_studies
 from report_studies import Trial
 
 from zoo.report._record import read_record
-from zoo.report._trials import pruning
+from zoo.report._trials import flat_parameters, pruning
 from zoo.study import Objective
+from zoo.trial import PluginConfig
 
 TRIALS = [Trial("complete", 0.5 + number / 40, summary={"latency_ms": 1.0}) for number in range(12)]
 OBJECTIVES = [Objective("val_accuracy", "maximize"), Objective("latency_ms", "minimize")]
@@ -58,3 +59,11 @@ def test_dataset_without_its_groups_is_absent(make_study):
     without = replace(record, runs=[replace(run, config=grouped) for run in record.runs])
     assert without.dataset is None
     assert without.num_validated is None
+
+
+def test_policy_and_architecture_of_one_name_keep_their_values(make_study):
+    make_study(TRIALS[:1])
+    run = read_record("made").runs[0]
+    net, policy = PluginConfig("wide", {"factor": 2}), PluginConfig("wide", {"factor": 0.1})
+    flat = flat_parameters(replace(run, config=replace(run.config, architecture=net, augmentation=policy)))
+    assert (flat["wide.factor"], flat["augmentation.wide.factor"]) == (2, 0.1)

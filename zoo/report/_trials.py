@@ -13,7 +13,7 @@ from zoo.report._record import StudyRecord
 from zoo.report._search_plots import by_importance
 from zoo.study import pareto_front
 from zoo.training import max_epochs
-from zoo.trial import format_value, parameter_text
+from zoo.trial import format_value, parameter_prefix, parameter_text
 
 _MAX_NAMED = 8  # trials that are listed beside a reason
 
@@ -100,8 +100,9 @@ def flat_parameters(run: Run) -> dict[str, Any]:
         "architecture": config.architecture.name,
         "augmentation": config.augmentation.name,
     }
-    for component in (config.architecture, config.augmentation):
-        flat |= {f"{component.name}.{key}": value for key, value in component.parameters.items()}
+    for kind, component in (("architecture", config.architecture), ("augmentation", config.augmentation)):
+        prefix = parameter_prefix(kind, component.name, config.architecture.name)
+        flat |= {f"{prefix}.{key}": value for key, value in component.parameters.items()}
     return flat | {f"training.{key}": value for key, value in config.training.items()}
 
 

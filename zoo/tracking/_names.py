@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.data.split_facts import splits_text
 from zoo.events import Finished
 from zoo.study import Objective
-from zoo.trial import format_value, parameter_text
+from zoo.trial import format_value, parameter_prefix, parameter_text
 
 if TYPE_CHECKING:
     from zoo.data.store import PreparedDataset
@@ -178,7 +178,8 @@ def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
         prefix, values = key, value
         if key in _COMPONENT_KEYS:
             flat[key] = value["name"]
-            prefix, values = _prefix(key, config), value["parameters"]
+            prefix = parameter_prefix(key, value["name"], config["architecture"]["name"])
+            values = value["parameters"]
         if isinstance(values, Mapping):
             for name, part in values.items():
                 if f"{key}.{name}" not in inactive:
@@ -221,15 +222,6 @@ def trial_note(config: Mapping[str, Any], facts: StudyFacts, event: Finished) ->
         if key in event.summary
     ]
     return shorten(f"{what}: {', '.join(values)}, epoch {event.summary.get('best_epoch', 0):.0f}")
-
-
-def _prefix(kind: str, config: Mapping[str, Any]) -> str:
-    """Return the prefix of a component's parameters: its name, or `KIND.NAME` if that name is taken."""
-    name = str(config[kind]["name"])
-    if kind == "dataset":
-        return kind
-    is_taken = name in config or (kind == "augmentation" and name == config["architecture"]["name"])
-    return f"{kind}.{name}" if is_taken else name
 
 
 def as_text(value: Any) -> str:
