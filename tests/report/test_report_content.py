@@ -249,3 +249,16 @@ def test_timeline_names_the_states_that_users_see(make_study, in_tmp):
 
 def test_name_is_broken_between_its_words():
     assert _breakable("net.filters_per_<b>") == "net.<wbr>filters_<wbr>per_<wbr>&lt;b&gt;"
+
+
+@pytest.mark.parametrize("num_damaged", [11, 12])
+def test_lost_final_events_leave_no_parameter_figures(make_study, num_damaged):
+    """Optuna has the results of all trials, but the event logs count."""
+    directory = make_study([Trial("complete", 0.5 + number / 40) for number in range(12)])
+    for number in range(num_damaged):
+        log = directory.trial(number).event_log.path
+        lines = log.read_text().splitlines()
+        log.write_text("".join("null\n" if '"finished"' in line else f"{line}\n" for line in lines))
+    text = plain(write_report("made"))
+    assert "Importance of the parameters" not in text
+    assert "Parallel coordinates" not in text

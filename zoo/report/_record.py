@@ -116,7 +116,7 @@ class StudyRecord:
     @cached_property
     def importances(self) -> Mapping[str, float]:
         """The importance of each searched parameter for the first objective, largest first; {} if unknown."""
-        if self.optuna_study is None:
+        if self.optuna_study is None or len(self.ranked) < 2:  # the event logs of the others may be lost
             return {}
         return importances_of(self.optuna_study, self.objectives[0])
 
