@@ -59,6 +59,7 @@ def odd():
 
 
 def exits():
+    print("reading postgresql://me:secret@host/images", flush=True)
     os._exit(3)
 
 
@@ -286,6 +287,12 @@ def test_step_is_named_when_the_worker_dies(prepared, tmp_path, name, how):
         f"the process that prepares the dataset '{name}' died: {how}. "
         f"Its output is in {tmp_path / 'prepare.log'}."
     )
+
+
+def test_log_of_dead_worker_has_no_password(prepared, tmp_path):
+    with pytest.raises(DataError):
+        prepared("exits")
+    assert "reading postgresql://me:***@host/images" in (tmp_path / "prepare.log").read_text()
 
 
 def test_unexpected_error_is_reported_with_its_reason(tmp_path, monkeypatch):

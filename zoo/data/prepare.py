@@ -148,7 +148,7 @@ def prepare_in_process(
         answer = _receive_answer(worker, dataset.name, listener)
     finally:
         worker.kill()
-    finish_log(log)
+        finish_log(log)
     if isinstance(answer, BaseException):
         raise answer
     assert isinstance(answer, PreparedDataset)
