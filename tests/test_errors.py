@@ -6,7 +6,16 @@ import pickle
 
 import pytest
 
-from zoo.errors import DataError, ZooError, did_you_mean, listed, one_line, portable
+from zoo.errors import (
+    DataError,
+    ZooError,
+    count_text,
+    did_you_mean,
+    listed,
+    one_line,
+    portable,
+    shape_text,
+)
 from zoo.redaction import redact
 
 
@@ -84,3 +93,14 @@ def test_redact_hides_all_of_a_password_with_at(url, redacted):
 )
 def test_long_list_is_shortened(count, text):
     assert listed([str(number) for number in range(count)], 2) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 images"), (1, "1 image"), (2, "2 images"), (12345, "12,345 images")]
+)
+def test_number_has_its_noun(number, text):
+    assert count_text(number, "image") == text
+
+
+def test_shape_is_shown_with_crosses():
+    assert shape_text((28, 28, 3)) == "28×28×3"

@@ -108,6 +108,11 @@ def count_text(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def shape_text(shape: Sequence[int | None]) -> str:
+    """Return the sides of an image, or the shape of an array: `28×28×3`."""
+    return "×".join(map(str, shape))
+
+
 def portable(error: ZooError, kind: type[ZooError] = ZooError) -> ZooError:
     """Return an error that can be sent to another process: `error` itself, or a `kind` with its text.
 

@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from zoo.data.images import BIT_DEPTH, is_deep_image, read_header, read_image_and_size
 from zoo.data.reporting import progress
-from zoo.data.table_pixels import DARK, MAX_SIDE, size_text
-from zoo.errors import ImageError, ZooError, listed
+from zoo.data.table_pixels import DARK, MAX_SIDE
+from zoo.errors import ImageError, ZooError, listed, shape_text
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -72,8 +72,8 @@ class ImageDecoder:
                 return f"{name} ({error.reason})"
             if image.shape[:2] != size:
                 raise ZooError(
-                    f"{where / names[0]} has {size_text(size)} pixels (height × width), {where / name} has "
-                    f"{size_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
+                    f"{where / names[0]} has {shape_text(size)} pixels (height × width), {where / name} has "
+                    f"{shape_text(image.shape[:2])}. Set image_size to a number, or to [height, width], "
                     "to scale all images to one size."
                 )
             # A memory map would take longer to write: the system interrupts the thread for every few pages.
@@ -212,7 +212,7 @@ def _temporary_file(shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
 
 def _no_space(shape: tuple[int, ...], reason: str | None) -> ZooError:
     return ZooError(
-        f"no space for {shape[0]:,} images of {size_text(shape[1:])} ({math.prod(shape) / 1e9:.1f} GB) in "
+        f"no space for {shape[0]:,} images of {shape_text(shape[1:])} ({math.prod(shape) / 1e9:.1f} GB) in "
         f"{tempfile.gettempdir()}: {reason}. "
         "Set TMPDIR to a folder with more space, or set a smaller image_size."
     )

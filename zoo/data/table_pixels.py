@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from zoo.data.table_columns import as_numbers, is_packed
-from zoo.errors import ZooError
+from zoo.errors import ZooError, shape_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,11 +29,6 @@ class CellError(Exception):
     def __init__(self, row: int, column: int, problem: str = "") -> None:
         super().__init__(row, column, problem)
         self.row, self.column, self.problem = row, column, problem
-
-
-def size_text(size: Sequence[int]) -> str:
-    """Return the sides of an image as text: `28×28×3`."""
-    return "×".join(map(str, size))
 
 
 def check_scale(scale: Any) -> None:
@@ -100,7 +95,7 @@ def _unpack(column: pd.Series, scale: float | None) -> Array:
         if is_bad.any():
             raise CellError(row, 0)
         if images and pixels.shape != images[0].shape:
-            expected, got = size_text(images[0].shape), size_text(pixels.shape)
+            expected, got = shape_text(images[0].shape), shape_text(pixels.shape)
             raise CellError(row, 0, f"expected {expected} pixels as in the rows before, got {got}")
         images.append(pixels)
     return np.stack(images)
@@ -151,7 +146,7 @@ def image_shape_of(
         channels = count // math.prod(image_size)
         if channels not in (1, 3, 4) or channels * math.prod(image_size) != count:
             raise ZooError(
-                f"{table}: image_size = {size_text(image_size)} does not fit images of {count:,} pixels. "
+                f"{table}: image_size = {shape_text(image_size)} does not fit images of {count:,} pixels. "
                 f"Set a height and a width whose product is {count:,}."
             )
         return (*image_size, channels)
@@ -170,7 +165,7 @@ def image_shape_of(
             "that have no pixels."
         )
     if len(shapes) > 1:
-        listed = " or ".join(map(size_text, shapes))
+        listed = " or ".join(map(shape_text, shapes))
         raise ZooError(
             f"{table}: images of {count:,} pixels may be {listed} (height × width × channels). "
             f"Set image_shape, such as image_shape = {list(shapes[-1])}."

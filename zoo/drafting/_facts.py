@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.table_pixels import size_text
 from zoo.drafting._document import toml
 from zoo.drafting._image_files import ImageFiles
-from zoo.errors import listed
+from zoo.errors import listed, shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +107,7 @@ class Facts:
         return f"{low:,} ({smallest}) to {high:,} ({largest}) in train: {word}"
 
     def _size_text(self) -> str:
-        read = size_text(self.image_shape[:2])
+        read = shape_text(self.image_shape[:2])
         if self.files is None or self.files.sizes_text() == read:
             return read
         return f"{self.files.sizes_text()}; read at {read}"

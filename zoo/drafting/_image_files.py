@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import is_image, read_image
 from zoo.data.images import read_header
 from zoo.data.sources import declared_files
-from zoo.data.table_pixels import size_text
 from zoo.drafting._sources import PARQUET_SUFFIXES
-from zoo.errors import ImageError
+from zoo.errors import ImageError, shape_text
 
 if TYPE_CHECKING:
     from zoo.registry import Component
@@ -52,8 +51,8 @@ class ImageFiles:
         """Return the range of sizes: `180×180 to 500×374, median 204×180`."""
         by_area = sorted(self.sizes, key=lambda size: size[0] * size[1])
         if self.has_one_size:
-            return size_text(by_area[0])
-        return f"{size_text(by_area[0])} to {size_text(by_area[-1])}, median {size_text(self.median_size)}"
+            return shape_text(by_area[0])
+        return f"{shape_text(by_area[0])} to {shape_text(by_area[-1])}, median {shape_text(self.median_size)}"
 
 
 def find_image_files(component: Component, parameters: Mapping[str, Any]) -> ImageFiles | None:

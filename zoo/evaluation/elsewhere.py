@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.data import Dataset
 from zoo.data.store import image_names, open_dataset
-from zoo.errors import ModelError, StudyError, ZooError, listed
+from zoo.errors import ModelError, StudyError, ZooError, listed, shape_text
 from zoo.evaluation.result import Evaluation
 from zoo.metrics import all_metrics
 from zoo.models import FoundModel
@@ -132,7 +132,7 @@ def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any
 def _check_shape(found: FoundModel, title: str, shape: Sequence[int], is_in_memory: bool) -> None:
     expected = found.info.image_shape
     if all(expected) and tuple(shape) != expected:  # zeros if the file does not name the size
-        given, wanted = ("×".join(map(str, one)) for one in (shape, expected))
+        given, wanted = shape_text(shape), shape_text(expected)
         fix = "Choose another dataset, or set its parameters with --set."
         raise StudyError(
             f"{title} has images of {given} (height × width × channels), but the model {found.name} takes "

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from zoo.data.store import open_dataset
 from zoo.data.validation import validation_split
-from zoo.errors import ZooError, did_you_mean
+from zoo.errors import ZooError, did_you_mean, shape_text
 from zoo.figures import LayerMaps
 from zoo.registry import Registry
 from zoo.training.saved import load_file
@@ -67,7 +67,7 @@ class LayerTable:
     def __str__(self) -> str:
         rows = [("layer", "kind", "output", "parameters", "")]
         for layer in self.layers:
-            output = "" if layer.output is None else "×".join(map(str, layer.output))
+            output = "" if layer.output is None else shape_text(layer.output)
             note = "frozen" if layer.parameters and not layer.trained else ""
             count = f"{layer.parameters:,}" if layer.parameters else ""
             rows.append(("  " * layer.depth + layer.name, layer.kind, output, count, note))
@@ -248,7 +248,7 @@ def _check_maps(name: str, outputs: Mapping[str, Array]) -> None:
     more = ", …; `zoo inspect layers` lists all" if len(names_with_maps) > _MAX_LISTED else ""
     available = f"Layers with feature maps: {', '.join(names_with_maps[:_MAX_LISTED]) or 'none'}{more}."
     if name in outputs:
-        shape = "×".join(map(str, outputs[name].shape))
+        shape = shape_text(outputs[name].shape)
         raise ZooError(f"the layer '{name}' has no feature maps: its output has shape {shape}. {available}")
     same_name = [one for one in outputs if one.rpartition("/")[2] == name]
     if same_name:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.data.images import color_mode_of, read_image
-from zoo.errors import ImageError, ModelError, StudyError, one_line
+from zoo.errors import ImageError, ModelError, StudyError, one_line, shape_text
 from zoo.models.finding import FoundModel, find_model
 from zoo.registry import using_plugins
 from zoo.training import backend
@@ -200,7 +200,7 @@ class Classifier:
         """Return the pixels of one image in the model's shape; raise StudyError if they do not fit."""
         if pixels.shape == self._image_shape[:2] and self._image_shape[2] == 1:
             pixels = pixels[..., None]
-        expected = f"expected pixels from 0 to 255, {'×'.join(map(str, self._image_shape))}"
+        expected = f"expected pixels from 0 to 255, {shape_text(self._image_shape)}"
         if pixels.shape != self._image_shape:
             raise StudyError(
                 f"{expected} (height × width × channels), got an array of shape {pixels.shape}. "

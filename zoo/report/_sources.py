@@ -16,6 +16,7 @@ import numpy as np
 from zoo.data import Dataset
 from zoo.data.split_facts import splits_text
 from zoo.data.splits import split_facts
+from zoo.errors import shape_text
 from zoo.events import Started
 from zoo.record import STATE_DIR, Run
 from zoo.registry import IN_MEMORY, is_file_key, kept_path, requirement_of
@@ -54,7 +55,7 @@ def data(record: StudyRecord) -> Data:
         )
     splits = dataset.splits()
     cut = split_facts(record.directory.cache_dir, config.digest, dataset, config.validation)
-    shape = "×".join(map(str, dataset.train.images.shape[1:]))
+    shape = shape_text(dataset.train.images.shape[1:])
     facts += [
         ("source", dataset.source),
         (

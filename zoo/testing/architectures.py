@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import InvalidParameters, PluginError, count_text
+from zoo.errors import InvalidParameters, PluginError, count_text, shape_text
 from zoo.global_state import changes_undone
 from zoo.testing import _training
 from zoo.testing._searched import (
@@ -236,7 +236,7 @@ def image_sizes(subject: ArchitectureSubject) -> str:
     """Check that the function builds a model for each of `input_shapes`."""
     for shape in subject.options.shapes:
         subject.require_network(subject.point(shape=shape), f"images of {shape}", _SHAPES_HINT)
-    return ", ".join("×".join(map(str, shape)) for shape in subject.options.shapes)
+    return ", ".join(map(shape_text, subject.options.shapes))
 
 
 @SUITE.check("output_shape")

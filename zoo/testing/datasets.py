@@ -17,7 +17,7 @@ import numpy as np
 from zoo.data.contract import check_contract
 from zoo.data.prepare import prepare
 from zoo.data.store import digest_of, open_dataset
-from zoo.errors import DataError, SpaceError, ZooError, listed
+from zoo.errors import DataError, SpaceError, ZooError, listed, shape_text
 from zoo.process import spawn_worker
 from zoo.registry import Component
 from zoo.testing import _workers
@@ -121,7 +121,7 @@ def contract(subject: DatasetSubject) -> str:
     except DataError as error:
         raise subject.violation(str(error), error) from error
     sizes = ", ".join(f"{name} {len(split):,}" for name, split in subject.dataset.splits().items())
-    return f"{sizes} of {'×'.join(map(str, subject.dataset.train.images.shape[1:]))}"
+    return f"{sizes} of {shape_text(subject.dataset.train.images.shape[1:])}"
 
 
 @SUITE.check("contract")

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import listed, one_line
+from zoo.errors import listed, one_line, shape_text
 from zoo.tracking import _names as names
 from zoo.trial import format_value
 
@@ -60,7 +60,7 @@ def _data(info: ModelInfo, tags: Mapping[str, str], num_test_images: int | None)
     yield f"licence: {info.licence or 'not stated by the dataset'}"
     if num_test_images is not None:
         yield f"test split: {num_test_images:,} images"
-    size = "×".join(map(str, info.image_shape))
+    size = shape_text(info.image_shape)
     if all(info.image_shape):
         yield f"images: {size} (height × width × channels), pixels 0–255; files are scaled: {info.resize}"
     if info.class_names:

@@ -15,7 +15,7 @@ import numpy as np
 from zoo.data import Dataset
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.durations import duration_text
-from zoo.errors import StudyError, ZooError
+from zoo.errors import StudyError, ZooError, shape_text
 from zoo.record import StudyDirectory
 from zoo.registry import using_plugins
 from zoo.training.timing import Timing, time_trial
@@ -74,7 +74,7 @@ class DryRun:
         rows = [
             ("dataset", data.source),
             ("images", ", ".join(f"{name} {size:,}" for name, size in data.sizes.items())),
-            ("image shape", "×".join(map(str, data.image_shape))),
+            ("image shape", shape_text(data.image_shape)),
             ("classes", f"{len(self.class_counts)}: {_counts_text(self.class_counts)}"),
             ("searched", f"{len(self.searched)} parameters: {searched}" if searched else "nothing"),
             ("combinations", self.combinations),
