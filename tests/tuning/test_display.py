@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import sys
 from types import SimpleNamespace
@@ -15,7 +16,14 @@ from zoo.cli.live import LiveDisplay
 from zoo.events import EpochEnd, Progress
 from zoo.study import Objective
 from zoo.tuning import display as display_module
-from zoo.tuning.display import NoDisplay, NotebookDisplay, PlainDisplay, begin_text, default_display
+from zoo.tuning.display import (
+    NoDisplay,
+    NotebookDisplay,
+    PlainDisplay,
+    begin_text,
+    default_display,
+    timeout_text,
+)
 
 ESCAPE = "\x1b"
 ACCURACY = Objective("val_accuracy", "maximize")
@@ -324,6 +332,21 @@ class TestChoice:
 )
 def test_begin_text_counts_trials(done, text):
     assert begin_text([ACCURACY], done, 3) == text
+
+
+@pytest.mark.parametrize(
+    ("deadline", "text"),
+    [
+        (100.02, "timeout in 1s"),
+        (104.6, "timeout in 5s"),
+        (825.0, "timeout in 12m5s"),
+        (100.0, "timeout reached"),
+        (math.inf, ""),
+    ],
+)
+def test_timeout_is_in_whole_seconds(deadline, text, monkeypatch):
+    monkeypatch.setattr(display_module, "time", SimpleNamespace(monotonic=lambda: 100.0))
+    assert timeout_text(deadline) == text
 
 
 class TestNotebook:

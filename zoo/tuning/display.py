@@ -256,11 +256,11 @@ def begin_text(objectives: Sequence[Objective], done: int, total: int) -> str:
 
 
 def timeout_text(deadline: float) -> str:
-    """Return `timeout in 12m5s` for a time of `time.monotonic`; "" if it is infinite."""
+    """Return `timeout in 12m5s`, in whole seconds, for a time of `time.monotonic`; "" if it is infinite."""
     if math.isinf(deadline):
         return ""
     left = deadline - time.monotonic()
-    return f"timeout in {duration_text(left)}" if left > 0 else "timeout reached"
+    return f"timeout in {duration_text(math.ceil(left))}" if left > 0 else "timeout reached"
 
 
 def fraction_text(fraction: float | None) -> str:
