@@ -104,6 +104,27 @@ class TestComparison:
         result = export(find_model(tmp_path / "m.keras"), "saved_model")
         assert result.largest_difference < 1e-5
 
+    @pytest.mark.parametrize("format", ["saved_model", "onnx", "tflite"])
+    def test_every_activation_is_exported(self, tmp_path, export, format):
+        import keras
+
+        stack = [keras.Input((4, 4, 1)), keras.layers.Flatten()]
+        activations = ("relu", "elu", "gelu", "silu", "tanh", "sigmoid", "linear")
+        stack += [keras.layers.Dense(8, activation=name) for name in activations]
+        keras.Sequential([*stack, keras.layers.Dense(3, activation="softmax")]).save(tmp_path / "m.keras")
+        assert export(find_model(tmp_path / "m.keras"), format).largest_difference < 1e-5
+
+    def test_operation_that_onnx_does_not_have_is_named(self, tmp_path, keras_in_process):
+        pytest.importorskip("tf2onnx")
+        import keras
+
+        image = keras.Input((4, 4, 1))
+        hidden = keras.ops.erfinv(keras.layers.Flatten()(image) / 300)
+        keras.Model(image, keras.layers.Dense(3, activation="softmax")(hidden)).save(tmp_path / "m.keras")
+        with pytest.raises(ModelError, match=r"it uses Erfinv, which ONNX does not have; use --format"):
+            export_model(find_model(tmp_path / "m.keras"), "onnx", tmp_path / "m.onnx", NoDisplay())
+        assert not (tmp_path / "m.onnx").exists()
+
     def test_given_images_are_compared(self, found, export, images, tmp_path):
         for number, image in enumerate(images[:3]):
             Image.fromarray(image[..., 0].astype("uint8")).save(tmp_path / f"{number}.png")

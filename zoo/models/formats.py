@@ -25,6 +25,7 @@ from zoo.training.saved import load_file
 
 if TYPE_CHECKING:
     import keras
+    import onnx
 
 _BATCH_SIZE = 32
 
@@ -72,6 +73,8 @@ def convert(
     model = load_file(model_path)
     try:
         FORMATS[name].convert(model, model_path, target, details, calibration)
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(f"the converter failed: {_reason(error)}") from error
     return predict(model, images.astype(np.float32))
@@ -137,11 +140,31 @@ def _to_onnx(model: keras.Model, _: Path, target: Path, details: Mapping[str, An
 
     _export(model, target, "onnx", None)
     exported = onnx.load(target)
+    _replace_erfc(exported.graph)
+    # tf2onnx copies an operation of TensorFlow that it cannot convert.
+    known = {one.name for one in onnx.defs.get_all_schemas()}
+    if unknown := sorted({node.op_type for node in exported.graph.node if not node.domain} - known):
+        raise ModelError(f"it uses {', '.join(unknown)}, which ONNX does not have; use --format saved_model")
     properties = {"class_names": details["class_names"] or [], "zoo": details}
     onnx.helper.set_model_props(
         exported, {key: json.dumps(value, ensure_ascii=False) for key, value in properties.items()}
     )
     onnx.save(exported, target)
+
+
+def _replace_erfc(graph: onnx.GraphProto) -> None:
+    """Replace Erfc(x), which TensorFlow uses for `gelu` and ONNX does not have, by 1 - Erf(x)."""
+    import onnx
+
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        graph.node.append(node)
+        if node.op_type == "Erfc":
+            erf, one, output = f"{node.name}/erf", f"{node.name}/one", node.output[0]
+            graph.node[-1].op_type, graph.node[-1].output[0] = "Erf", erf
+            graph.initializer.append(onnx.helper.make_tensor(one, onnx.TensorProto.FLOAT, (), [1.0]))
+            graph.node.append(onnx.helper.make_node("Sub", [one, erf], [output], name=f"{node.name}/sub"))
 
 
 def _run_onnx(path: Path, images: Array) -> Array:
