@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class AheadSampler:
-    """A proposer of the next trial, whose values it queues in Optuna: a point of the grid, or random values.
+    """A proposer that queues the values of the next trial in Optuna: a point of the grid, or random values.
 
-    Random values come from the sampler's own generator of random numbers, so that the search proposes the
-    same trials whether or not it does so ahead. The first trials of TPE are random.
+    Random values come from the sampler's own generator of random numbers, so a search proposes the same
+    trials with and without this class. The first trials of TPE are random.
     """
 
     def __init__(self, study: optuna.Study, definition: StudyDefinition, grid: Grid | None) -> None:
@@ -29,7 +29,7 @@ class AheadSampler:
             self._num_random = math.inf
         elif isinstance(sampler, optuna.samplers.TPESampler):
             self._num_random = num_startup_trials(definition.search.trials)
-            # It has no public name; tests/tuning/test_samplers.py fails if it disappears.
+            # This sampler has no public name; tests/tuning/test_samplers.py fails if it disappears.
             sampler = sampler._random_sampler
         self._study, self._definition, self._grid = study, definition, grid
         self._random = optuna.create_study(sampler=sampler)  # in memory, without results

@@ -1,4 +1,4 @@
-"""TPE that reads a limited number of earlier trials, so that a proposal in a long study costs no more."""
+"""TPE that reads a limited number of earlier trials, so that proposals stay fast in a long study."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-NUM_ALL = 1_000  # up to this number of trials, TPE reads all
-NUM_EXCERPT = 500  # in longer studies, it reads so many
+NUM_ALL = 1_000  # up to this number of trials, TPE reads all trials
+NUM_EXCERPT = 500  # in longer studies, TPE reads this many
 NUM_BEST = 25  # Optuna's TPE models at most the best 25 trials as good; tests/tuning/test_bounded_tpe.py
 # A name of an Enum takes longer to look up than a variable, and each proposal compares thousands of states.
 _COMPLETE, _PRUNED, _RUNNING = TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING
@@ -20,7 +20,7 @@ _FINISHED = (_COMPLETE, _PRUNED)
 
 
 class BoundedTPE(optuna.samplers.TPESampler):  # type: ignore[misc]
-    """Optuna's TPE, which reads an excerpt of the earlier trials in a study of more than `num_all`.
+    """Optuna's TPE, which reads only an excerpt of the earlier trials if there are more than `num_all`.
 
     TPE compares the density of the good trials with that of all others (Bergstra et al. 2011). Optuna models
     at most 25 trials as good, and builds both densities from all trials again for each proposal. The excerpt
@@ -33,7 +33,7 @@ class BoundedTPE(optuna.samplers.TPESampler):  # type: ignore[misc]
         """Open nothing; `options` are those of Optuna's TPESampler."""
         super().__init__(**options)
         self._num_all, self._num_excerpt = num_all, num_excerpt
-        # Optuna's sampler reads one study only, so another one reads the study with the excerpt.
+        # A sampler reads only one study, so a second sampler reads the study with the excerpt.
         self._of_excerpt = optuna.samplers.TPESampler(**options)
         self._storage: _Excerpt | None = None
 
@@ -44,7 +44,7 @@ class BoundedTPE(optuna.samplers.TPESampler):  # type: ignore[misc]
             return dict(super().infer_relative_search_space(study, trial))
         self._storage = self._storage or _Excerpt(study)
         trials = excerpt(study.get_trials(deepcopy=False), study.direction, self._num_excerpt)
-        # Of trials with the same parameters, one is enough to find the search space.
+        # One trial of each set of parameters is enough to find the search space.
         finished = [one for one in trials if one.state.is_finished()]
         self._storage.trials = list({frozenset(one.distributions): one for one in finished}.values())
         space = self._of_excerpt.infer_relative_search_space(self._storage.study(), trial)
@@ -113,7 +113,7 @@ class _Excerpt(optuna.storages.InMemoryStorage):  # type: ignore[misc]
         self.trials: Sequence[FrozenTrial] = ()
 
     def study(self) -> optuna.Study:
-        """Return the study, without the trials that an earlier one keeps in its cache."""
+        """Return the study as a new object, whose cache has no trials of an earlier excerpt."""
         pruner = optuna.pruners.NopPruner()
         return optuna.load_study(study_name=self._name, storage=self, pruner=pruner)
 
@@ -123,4 +123,4 @@ class _Excerpt(optuna.storages.InMemoryStorage):  # type: ignore[misc]
         return [one for one in self.trials if states is None or one.state in states]
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Keep nothing. TPE shares what it proposes with other processes, but only the supervisor asks."""
+        """Do nothing. TPE stores proposals here for other processes, but only the supervisor asks."""

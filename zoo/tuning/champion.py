@@ -2,9 +2,9 @@
 
 The best trial replaces the champion only if it is better beyond chance. Both models predict the same images
 of the test split, so an exact McNemar test compares them: it counts only the images that one model predicts
-correctly and the other one does not. If both models were equally good, each of these images would be the
-toss of a fair coin. If the study optimizes a registered metric, that metric is compared instead, with a
-paired randomization test: the accuracy of imbalanced classes could contradict it.
+correctly and the other one does not. Equally good models gain each of these images with probability 1/2. If
+the study optimizes a registered metric, that metric is compared instead, with a paired randomization test,
+because the accuracy of imbalanced classes may rank the models differently.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from zoo.tuning.interrupts import Interrupted
 from zoo.tuning.opening import OpenStudy
 from zoo.tuning.scoring import model_file
 
-SIGNIFICANCE = 0.05  # the largest p value of a difference that is not put down to chance
+SIGNIFICANCE = 0.05  # a difference with a p value below this is more than chance
 
 _Correct = npt.NDArray[np.bool_]  # for each image of the test split: the prediction is correct
 _Predictions = tuple[npt.NDArray[Any], npt.NDArray[Any]]  # labels `(n,)`, probabilities `(n, num_classes)`
@@ -44,9 +44,9 @@ class Comparison:
 
     Args:
         is_ahead: the trial has the better result, perhaps by chance.
-        p_value: of the test, two-sided.
-        results: of both, `0.9722 on the test split, digits/1 0.9500; 9 images gained, 1 lost,`.
-        test: its name.
+        p_value: the two-sided p value of the test.
+        results: both results as text, `0.9722 on the test split, digits/1 0.9500; 9 images gained, 1 lost,`.
+        test: the name of the test.
     """
 
     is_ahead: bool
@@ -67,7 +67,7 @@ class Comparison:
 def compare(challenger: _Correct, champion: _Correct, title: str) -> Comparison:
     """Compare two models by the images of the test split that they predict correctly, both `(n,)`.
 
-    `title` is that of the champion, for the text.
+    `title` names the champion in the text.
     """
     gained, lost = int((challenger & ~champion).sum()), int((champion & ~challenger).sum())
     results = (
@@ -80,11 +80,11 @@ def compare(challenger: _Correct, champion: _Correct, title: str) -> Comparison:
 def promote_best(study: OpenStudy, number: int, address: str) -> str:
     """Register trial `number` as the champion if it is better than the present one; return the result.
 
-    The result is a line for the user. If that is impossible now, a problem is shown, "" is returned, and the
-    next run of the study tries again.
+    The result is a line for the user. If the trial cannot be registered now, a problem is shown, "" is
+    returned, and the next run of the study tries again.
 
     Args:
-        address: of the trial's model in MLflow; "" if MLflow does not have it, or does not answer.
+        address: the URI of the trial's model in MLflow; "" if MLflow does not have it, or does not answer.
     """
     study.display.phase("comparing the best model with the champion …")
     try:

@@ -40,8 +40,8 @@ class Finalist:
 
     Args:
         trial: its number.
-        searched: its objective in the search.
-        values: its objective with each fresh seed, without the runs that are not complete.
+        searched: its objective in the study.
+        values: its objective with each fresh seed, only from complete runs.
     """
 
     trial: int
@@ -50,12 +50,12 @@ class Finalist:
 
     @property
     def mean(self) -> float:
-        """NaN without any value."""
+        """The mean of `values`; NaN if there are none."""
         return fmean(self.values) if self.values else float("nan")
 
     @property
     def std(self) -> float:
-        """The standard deviation of a sample; NaN with fewer than two values."""
+        """The sample standard deviation of `values`; NaN with fewer than two values."""
         return stdev(self.values) if len(self.values) > 1 else float("nan")
 
 
@@ -65,12 +65,12 @@ class Confirmation:
 
     Args:
         study: its name.
-        objective: by which the finalists are ranked: the first one that every epoch reports.
+        objective: the objective that ranks the finalists: the first one that every epoch reports.
         finalists: the best mean first; with equal means, the smaller standard deviation.
-        searched_order: the trials in the order of this objective in the search.
+        searched_order: trial numbers in the order of this objective in the study.
         champion: the trial that is the champion of the study's registered model; None if it is no finalist.
         interrupted: the exit status if a signal stopped the command; else None.
-        plugin_files: those that the study can use.
+        plugin_files: the plugin files that the study can use.
         is_recorded: MLflow has every run of this command.
     """
 
@@ -151,7 +151,7 @@ def confirm(
 
 
 def _longest_first(finalists: Mapping[int, Run]) -> list[tuple[int, Run]]:
-    """Sort by the time of the training, so that with several jobs no core waits for a long last run."""
+    """Sort by training time, longest first, so that with several jobs no core waits for a long last run."""
     return sorted(finalists.items(), key=lambda one: -one[1].summary.get("train_seconds", 0.0))
 
 
@@ -171,7 +171,7 @@ def _check_data(study: OpenStudy, digest: str) -> None:
 
 
 def _champion(study: OpenStudy, finalists: Mapping[int, Run]) -> int | None:
-    """Return the finalist that is the champion of the study's registered model; None if MLflow is silent."""
+    """Return the finalist that is the champion of the study's registered model; None if unknown."""
     with suppress(TrackingError):
         found = tracking.champion(study.store.result(), study.definition.name)
         uids = {run.uid(): number for number, run in finalists.items()}
@@ -180,7 +180,7 @@ def _champion(study: OpenStudy, finalists: Mapping[int, Run]) -> int | None:
 
 
 def rank_finalists(finalists: Sequence[Finalist], objective: Objective) -> list[Finalist]:
-    """Return the finalists, the best mean first; those without any value last."""
+    """Return the finalists, best mean first; finalists without a value come last."""
 
     def key(one: Finalist) -> tuple[bool, float, float]:
         spread = one.std if len(one.values) > 1 else 0.0
@@ -197,7 +197,7 @@ def fresh_seed(config: TrialConfig, repeat: int) -> TrialConfig:
 def _train(
     study: OpenStudy, configs: Mapping[int, TrialConfig], repeat: int, seeds: int, command: str
 ) -> bool:
-    """Train each finalist with its seed number `repeat`, except complete ones; True if MLflow has them."""
+    """Train the finalists with seed number `repeat`, except complete runs; True if MLflow has all runs."""
     uid, directories, pending = uuid.uuid4().hex, {}, []
     for number, config in configs.items():
         directory = _directory(study, number, repeat, uid)

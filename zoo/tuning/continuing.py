@@ -16,7 +16,7 @@ class PendingTrial:
     """A trial that is about to start.
 
     Args:
-        earlier: the numbers of the trials whose values it has again, the latest one first. If one of them was
+        earlier: numbers of earlier trials with the same values, the latest one first. If one of them was
             interrupted, the trial continues from its checkpoint.
     """
 
@@ -30,8 +30,8 @@ def create_directory(
 ) -> TrialConfig:
     """Create the directory of a trial that is about to start, and return the configuration to run.
 
-    If an earlier attempt with the same configuration left checkpoints, the trial gets them, and the seed of
-    that attempt. A directory of an earlier attempt under the same number, as `zoo confirm` has, is replaced.
+    If an earlier attempt with the same configuration left checkpoints, the trial gets its checkpoints and its
+    seed. The directory of an earlier attempt under the same number (only in `zoo confirm`) is replaced.
     """
     directory, config = directory_of(trial.number), trial.config
     attempts = [directory_of(number) for number in (trial.number, *trial.earlier)]
@@ -41,7 +41,7 @@ def create_directory(
         return config
     try:
         recorded = earlier.trial_config()
-    except RecordError:  # it is reported at the start
+    except RecordError:  # the damaged configuration was reported at the start
         recorded = None
     if recorded is None or replace(config, seed=recorded.seed) != recorded:
         earlier.delete_checkpoints()
@@ -54,7 +54,7 @@ def create_directory(
     earlier.checkpoints_dir.rename(kept)
     try:
         directory.create(recorded.as_json())
-    except OSError:  # a full disk
+    except OSError:  # such as a full disk
         earlier.path.mkdir(exist_ok=True)
         kept.rename(earlier.checkpoints_dir)
         raise

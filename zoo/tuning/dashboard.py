@@ -1,6 +1,6 @@
-"""optuna-dashboard on the Optuna study of a study, with its description and with the figures of its trials.
+"""optuna-dashboard for the Optuna study of a recorded study, with a description and the trials' figures.
 
-The dashboard runs in a process of its own, `python -m zoo.tuning.dashboard STUDY HOST PORT`. The figures stay
+The dashboard runs in its own process, `python -m zoo.tuning.dashboard STUDY HOST PORT`. The figures stay
 where they are: the Optuna study gets their names, and the dashboard reads the files.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import optuna
 
 _STORAGE = "_OPTUNA_STORAGE_URL"  # environment variable; a password in an argument would be visible
-_NOTE = "zoo.note"  # an attribute of the Optuna study: the description that zoo has written as a note
+_NOTE = "zoo.note"  # an attribute of the Optuna study: the note that zoo wrote last
 _STUDY_ARTIFACT = "artifacts:"  # the prefix that `optuna.artifacts` gives to the artifacts of a study
 # `optuna.artifacts` refuses trials that have ended, and figures are drawn afterwards. The dashboard also
 # reads names with this prefix; tests/tuning/test_dashboard.py fails if it does not.
@@ -39,10 +39,10 @@ def dashboard_command(
     """Return command and environment of the dashboard, and the path of the study's page in it.
 
     Args:
-        url: of the Optuna storage; by default the recorded one, which has no password.
+        url: the Optuna storage; by default the recorded one, which has no password.
 
     Raises:
-        ZooError: optuna-dashboard is not installed, or there is no such study here or in the storage.
+        ZooError: optuna-dashboard is not installed, or this folder or the storage has no such study.
     """
     if importlib.util.find_spec("optuna_dashboard") is None:
         raise ZooError("optuna-dashboard is not installed. Run `pip install 'keras-zoo[dashboard]'`.")
@@ -66,12 +66,12 @@ def name_figures(directory: StudyDirectory, study: optuna.Study) -> None:
     from optuna_dashboard import get_note, save_note
 
     text = study.user_attrs.get(DESCRIPTION, "")
-    if text and get_note(study) in ("", study.user_attrs.get(_NOTE)):  # a user's note stays
+    if text and get_note(study) in ("", study.user_attrs.get(_NOTE)):  # keep a note that a user wrote
         save_note(study, text)
         study.set_user_attr(_NOTE, text)
     objectives = directory.objectives()
     if objectives:
-        with warnings.catch_warnings(action="ignore"):  # it is experimental
+        with warnings.catch_warnings(action="ignore"):  # a warning that the method is experimental
             study.set_metric_names([objective.metric for objective in objectives])
     storage, study_id = study._storage, study._study_id
     trial_ids = {trial.number: trial._trial_id for trial in study.get_trials(deepcopy=False)}

@@ -158,7 +158,7 @@ def dry_run(
 
 @contextmanager
 def _log_folder() -> Iterator[Path]:
-    """Yield a new folder outside the record; after an error it stays, because messages name its files."""
+    """Yield a new folder outside the record; keep it after an error, because messages name its files."""
     folder = Path(tempfile.mkdtemp(prefix="zoo-dry-run-"))
     yield folder
     rmtree(folder, ignore_errors=True)

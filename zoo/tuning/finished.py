@@ -1,4 +1,4 @@
-"""The end of a study that was recorded and described already: then nothing is drawn or described again."""
+"""Recognizing a finished study whose report and description are written, so that neither is made again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.tuning.search import OptunaSearch
 
 
 def has_trials_left(definition: StudyDefinition) -> bool:
-    """Return False if an earlier command left no trial to run; Optuna decides when it is open."""
+    """Return False if an earlier command left no trial to run, as recorded; Optuna is not read."""
     finished = read_finished(StudyDirectory(Path.cwd(), definition.name))
     return definition.search.trials > finished.trials
 
@@ -34,7 +34,7 @@ def remember_end(study: OpenStudy, search: OptunaSearch) -> None:
 
 
 def _state(study: OpenStudy, search: OptunaSearch) -> str:
-    """Return a digest of what the report and the description in MLflow show, and of where they are."""
+    """Return a digest of what the report and the description in MLflow show, and of where both are stored."""
     definition, dataset, directory = study.definition, study.dataset, study.directory
     facts = [
         __version__,

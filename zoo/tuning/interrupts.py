@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first stops a study cleanly, the second at once."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first signal stops a study cleanly, the second one at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Interrupted(Exception):
 class Interrupts:
     """Signal handlers. Inside `with interrupts:`, a signal only sets `signum`, so it interrupts no write.
 
-    Inside `with interrupts.interruptible():`, it raises `Interrupted`; such a block leaves nothing half done.
+    Inside `with interrupts.interruptible():`, it raises `Interrupted`; such a block can stop at any point.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Interrupts:
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 if signum == signal.SIGHUP and signal.getsignal(signum) == signal.SIG_IGN:
-                    continue  # started with nohup
+                    continue  # ignored by the parent process, such as nohup
                 self._previous_handlers[signum] = signal.signal(signum, self._handle)
         return self
 
@@ -42,7 +42,7 @@ class Interrupts:
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
         """Let a signal raise `Interrupted` in the block; an earlier signal raises it at once."""
-        self._is_interruptible = True  # before the check, so that no signal can come between the two
+        self._is_interruptible = True  # set before the check, so that no signal is missed
         try:
             if self.signum is not None:
                 raise Interrupted

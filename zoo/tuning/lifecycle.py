@@ -117,13 +117,13 @@ def delete_study(study: str, url: str | None = None) -> str:
     local record keep nothing.
 
     Args:
-        url: of the Optuna storage; by default the recorded one, which has no password.
+        url: the Optuna storage; by default the recorded one, which has no password.
     """
     import optuna
 
     directory = _study_directory(study)
     with directory.locked():
-        # First: if it cannot be opened, nothing has changed.
+        # Optuna comes first: if its storage cannot be opened, nothing has changed.
         storage = find_storage(directory, url)
         if not is_new_store():
             tracking.delete_study(connect(create=False), directory.study)

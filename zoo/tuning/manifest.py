@@ -13,7 +13,7 @@ from zoo.record import StudyDirectory
 from zoo.registry import IN_MEMORY, PluginFile, kept_path
 from zoo.study import StudyDefinition
 
-_MAX_LINES = 10  # of a plugin file, in an error
+_MAX_LINES = 10  # shown of a changed plugin file
 
 
 def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def manifest_of(definition: StudyDefinition, dataset: PreparedDataset) -> dict[s
         **({"max_parameters": limit} if limit is not None else {}),
         "seed": definition.search.seed,
         "plugins": definition.plugin_versions(),
-        # An editable installation changes without a new version.
+        # The code of an editable installation changes without a new version.
         **({"code": code} if code else {}),
     }
 

@@ -32,24 +32,24 @@ from zoo.tuning.opening import OpenStudy
 
 # Stop waiting for MLflow if no trial becomes complete in this time. A large upload takes minutes.
 SHUTDOWN_TIMEOUT_S = 300.0
-_NO_ANSWER_TIMEOUT_S = 30.0  # of a server that answers no other request either
+_NO_ANSWER_TIMEOUT_S = 30.0  # the same for a server that answers no request at all
 _STEP_S, _QUIET_S = 5.0, 15.0
 
 
 class MLflowRecord(AbstractContextManager["MLflowRecord"]):
     """The record of one study, or of one standalone run, in MLflow.
 
-    Leaving the context waits until MLflow has everything, and ends the run with `status`. `facts` are
-    further fields of `StudyFacts`.
+    Leaving the context waits until MLflow has everything, and ends the run with `status`. `facts` are more
+    fields of `StudyFacts`.
     """
 
     def __init__(
         self, study: OpenStudy, uid: str, surplus: Callable[[], Sequence[int]] = tuple, **facts: Any
     ) -> None:
-        self.status = "FAILED"  # unless it is set to FINISHED or KILLED
-        self.has_events = False  # some were put
-        self.is_described = False  # the study, at its end
-        self.is_complete = False  # MLflow has every event and file; known after the context is left
+        self.status = "FAILED"  # until a caller sets FINISHED or KILLED
+        self.has_events = False  # events were put
+        self.is_described = False  # the study was described in MLflow when it ended
+        self.is_complete = False  # MLflow has every event and file; set when the context is left
         self.removed: set[int] = set()  # trials whose models and figures are removed
         self._surplus = surplus
         self._study = study
@@ -57,7 +57,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         self.recorded_before: list[int] = []  # trials that MLflow had before this process started
         self._images: dict[str, Any] = {}  # validation images by the [validation] table that selected them
         definition = study.definition
-        keep_files(study.directory.path, definition.plugin_files)  # before a trial can use them
+        keep_files(study.directory.path, definition.plugin_files)  # copied before a trial uses them
         study_facts = StudyFacts(
             name=definition.name,
             uid=uid,
@@ -79,7 +79,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
             on_note=study.display.note,
         )
         if not study.is_new_store:
-            with suppress(StoreAway):  # it is reported already
+            with suppress(StoreAway):  # the problem was reported before
                 self._tracker.ready()
 
     def put(self, number: int, config: Mapping[str, Any], events: Sequence[Event], folder: Path) -> None:
@@ -137,7 +137,7 @@ class MLflowRecord(AbstractContextManager["MLflowRecord"]):
         if not is_closed:
             try:
                 self._tracker.ready(timeout=0)
-            except StoreAway:  # it is reported already
+            except StoreAway:  # the problem was reported before
                 pass
             except Exception as error:  # the tracker could not be opened
                 display.problem(str(error))

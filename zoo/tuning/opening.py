@@ -80,7 +80,7 @@ def open_study(
     stack.enter_context(directory.locked())
     stack.enter_context(library_logs(directory.path / "zoo.log"))
     stack.callback(display.end)
-    for line in damaged_files(directory):  # now, because some of them will be written again
+    for line in damaged_files(directory):  # checked now, because zoo writes some of them again later
         display.problem(line)
     start_loading_keras() if trains else check_backend()
     executor = open_executor(stack, engine, jobs, definition, display)
@@ -90,10 +90,10 @@ def open_study(
     dataset = prepare_dataset(definition, directory, directory.path / "prepare.log", display)
     validation = dataset.validation or definition.validation
     verified = _start_thread(partial(verify_dataset, directory.cache_dir, dataset.digest, validation))
-    definition = replace(definition, validation=validation)  # with the groups, before a split is cut
+    definition = replace(definition, validation=validation)  # the groups must be known before a split is made
     check_labels(definition, directory.cache_dir, dataset.digest)
     dataset = replace(dataset, warning=warning_for_study(definition, dataset.warning))
-    store = StoreConnection()  # only now, so that a study without data creates no database
+    store = StoreConnection()  # not earlier: without data, no database must be created
     for warning in filter(None, (dataset.warning, *warnings)):
         display.problem(warning)
     if not is_new:
@@ -108,7 +108,7 @@ def open_study(
 
 
 def _preload(*, has_store: bool) -> None:
-    """Import what the record needs, before a trial waits for this process.
+    """Import what the record needs before a trial has to wait for this process.
 
     A new store is needed only for the first events; Keras and the dataset come first.
     """
@@ -166,9 +166,9 @@ def load_definition(
     name: str | None,
     in_memory: Dataset | None = None,
 ) -> StudyDefinition:
-    """Return the study's definition; a StudyError also names missing distributions that trials have used.
+    """Return the study's definition; a StudyError also names missing plugins that trials have used.
 
-    A file without `dataset` is that of a study on data in memory if the study's trials use some.
+    A file without `dataset` describes a study on data in memory if its trials used such data.
     """
     directory = StudyDirectory(Path.cwd(), name or Path(study).name)
     default = IN_MEMORY if directory.digest_in_memory() else None

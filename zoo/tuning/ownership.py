@@ -35,7 +35,7 @@ def claim(study: optuna.Study, directory: StudyDirectory, running: Sequence[optu
 
 
 def check_owner(study: optuna.Study, own_id: str) -> None:
-    """Raise ZooError if another folder has claimed the study since, as when both start at the same time."""
+    """Raise ZooError if another folder has claimed the study since `claim`; both may start at once."""
     attributes = study.user_attrs
     if attributes.get(_ID) != own_id:
         raise ZooError(

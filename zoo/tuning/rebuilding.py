@@ -61,7 +61,7 @@ def rebuilding_text(directory: StudyDirectory) -> str:
 
 
 def began_with_checksums(directory: StudyDirectory) -> bool:
-    """Return True if the first trial was recorded by a version of zoo that writes checksums."""
+    """Return True if the version of zoo that recorded the first trial writes checksums."""
     paths = [directory.trial(number).event_log.path for number in directory.numbers()]
     first = next((path for path in paths if path.exists()), None)
     if first is None:
@@ -102,8 +102,8 @@ def logged_trials(
 ) -> list[optuna.trial.FrozenTrial]:
     """Return the trials of the local record as trials of Optuna, by number, without a gap.
 
-    A trial without a directory is interrupted, and does not count. A trial with a damaged record is failed,
-    and counts. Any other trial without a final state is running.
+    A trial without a directory is interrupted, and does not count as done. A trial with a damaged record is
+    failed, and counts as done. Any other trial without a final state is running.
 
     Raises:
         StudyError: a recorded trial has parameters that the study file does not allow.
@@ -149,7 +149,7 @@ def _readable_config(record: TrialDirectory) -> tuple[TrialConfig | None, str]:
 def _suggestions(
     definition: StudyDefinition, config: TrialConfig, digest: str, number: int
 ) -> Mapping[str, Any]:
-    """Return the suggestions that make a recorded configuration.
+    """Return the suggestions that reproduce a recorded configuration.
 
     Raise StudyError if the study file does not allow it.
     """
@@ -181,7 +181,7 @@ def _replay(
     epochs: Sequence[EpochEnd],
     final: Finished | None,
 ) -> None:
-    """Report the epochs of a trial, and set its final state; without one, the trial stays running."""
+    """Report the epochs of a trial, and set its final state; without a final state, it stays running."""
     best_values: dict[int, float] = {}
     for event in epochs:
         if len(definition.objectives) == 1 and definition.epoch_objective.metric in event.metrics:

@@ -51,7 +51,7 @@ def reconcile(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> N
 
 
 def _compare_with_mlflow(study: OpenStudy, search: OptunaSearch, record: MLflowRecord) -> dict[int, str]:
-    """Return the state of each trial in MLflow, and take over what was deleted there; {} if it is away."""
+    """Return the state of each trial in MLflow, and record deletions there; {} if MLflow does not answer."""
     try:
         store = study.store.result()
     except StoreAway:
@@ -59,7 +59,7 @@ def _compare_with_mlflow(study: OpenStudy, search: OptunaSearch, record: MLflowR
     search.deleted = update_deleted(study.directory, store, study.display.problem)
     states = trial_states(store, study.definition.name, search.uid())
     without_model = trials_without_model(store, study.definition.name, search.uid())
-    # A killed process may have removed the model before it ended the run, which then is recorded again.
+    # A killed process may have removed the model before it ended the run; then the run is recorded again.
     record.removed |= {
         number
         for number in without_model
@@ -88,7 +88,7 @@ def settle_unfinished_trials(study: OpenStudy, search: OptunaSearch) -> list[int
 
 
 def reconcile_standalone_runs(study: OpenStudy) -> None:
-    """Give the standalone runs that MLflow does not have completely their final state and events."""
+    """Give the standalone runs that MLflow lacks or has in part their final state and events."""
     for directory in study.directory.standalone_runs():
         try:
             run, config = directory.mlflow_run(), directory.config() or {}

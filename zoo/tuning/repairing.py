@@ -16,11 +16,11 @@ from zoo.tuning.syncing import sync
 def repair_record(study: str, display: Display, *, store: Store | None = None) -> None:
     """Make the record of a study in Optuna and MLflow equal to its event logs.
 
-    What differs there is made again; an interrupted trial gets its final state and is queued again. The study
-    file is the recorded one.
+    The parts that differ are made again; an interrupted trial gets its final state and is queued again. The
+    study file is the recorded one.
 
     Args:
-        store: MLflow's, if it answers.
+        store: the store of MLflow if it answers.
 
     Raises:
         ZooError: the study is being run, or its record is too damaged.

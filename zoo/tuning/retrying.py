@@ -11,13 +11,13 @@ from zoo.tuning.optuna_trials import INTERRUPTED
 if TYPE_CHECKING:
     import optuna
 
-# An attribute of a trial: the number of the trial whose values it has again. It continues an interrupted one.
+# An attribute of a trial: the number of the earlier trial with the same values. A retry continues that trial.
 AGAIN = "zoo.again"
 RETRIED = "zoo.retried"  # an attribute of the study: numbers of failed trials that are run again
 
 
 def enqueue_again(study: optuna.Study, number: int) -> None:
-    """Queue the values of a trial, unless that was done already."""
+    """Queue the values of a trial, unless they are queued already."""
     trials = study.get_trials(deepcopy=False)
     # `params` has only the queued values that the trial has sampled. Optuna has no public name for
     # `fixed_params`; tests/tuning/test_search.py fails if it disappears.
@@ -29,7 +29,7 @@ def enqueue_again(study: optuna.Study, number: int) -> None:
 
 
 def earlier_attempts(study: optuna.Study, trial: optuna.Trial) -> list[int]:
-    """Return the trials whose values a trial has again, the latest one first."""
+    """Return the numbers of earlier trials with the same values, the latest one first."""
     number, found = trial.user_attrs.get(AGAIN, -1), []
     trials = study.get_trials(deepcopy=False) if number >= 0 else []
     while number >= 0:
@@ -48,7 +48,7 @@ def count_done(study: optuna.Study) -> int:
 def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:
     """Queue the failed trials that were not retried yet, and return their numbers.
 
-    A retry that failed can be retried, too. A retried trial does not count any more. Its retry has a new
+    A retry that failed can be retried, too. A retried trial no longer counts as done. Its retry has a new
     number, and the seed of that number.
 
     Args:
@@ -70,7 +70,7 @@ def retry_failed(study: optuna.Study, excluded: Collection[int]) -> list[int]:
 
 
 def retry_once(study: optuna.Study, numbers: Sequence[int]) -> None:
-    """Queue failed trials again, except values that were already retried: those may fail in every version."""
+    """Queue failed trials again; skip values that were retried before: they may fail in every version."""
     trials, retried = study.get_trials(deepcopy=False), set(study.user_attrs.get(RETRIED, []))
     values = [trials[number].params for number in retried]
     for number in numbers:

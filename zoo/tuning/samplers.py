@@ -161,7 +161,7 @@ class _GridSuggester:
     def __init__(self, prefix: Mapping[str, Any]) -> None:
         self._prefix = prefix
         self.values: dict[str, Any] = {}  # suggested so far, by parameter
-        # For each value that was not suggested: the values suggested before it, and the value itself.
+        # For each value that was not suggested: the values suggested before this value, and the value itself.
         self.branches: list[dict[str, Any]] = []
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:

@@ -64,7 +64,7 @@ def has_test_split(study: OpenStudy) -> bool:
 
 
 def _score_trial(study: OpenStudy, number: int) -> Scored | None:
-    """Score a trial's model and log the event; return None if that fails (reported), or after a signal."""
+    """Score a trial's model and log the event; return None after a reported error, or after a signal."""
     trial = study.directory.trial(number)
     data = study.directory.cache_dir, study.dataset.digest, trial.test_predictions_path
     study.display.phase("scoring the best model on the test split …")
@@ -95,7 +95,7 @@ def model_file(study: OpenStudy, number: int) -> Iterator[Path]:
     if trial.model_path.exists():
         yield trial.model_path
         return
-    # It was not the best trial before, so only MLflow has its model.
+    # A trial that was not the best one when it was recorded has its model only in MLflow.
     uid = trial_uid(str(study.directory.uid()), number)
     with temporary_folder(trial.path) as folder:
         yield fetch_model(study.store.result(), study.definition.name, uid, folder)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 # Attributes of the Optuna study.
 _UID = "zoo.uid"
-DESCRIPTION = "zoo.description"  # one line, for people
+DESCRIPTION = "zoo.description"  # one line for human readers
 _KEEPS_BEST = "zoo.keeps_best"  # the study began with a version of zoo that keeps only the best models
 
 
@@ -68,7 +68,7 @@ class OptunaSearch:
     ) -> None:
         """Open the Optuna study, or create it; the caller holds the lock of `directory`.
 
-        If Optuna lacks trials that `directory` has, it is rebuilt from the event logs, after a report.
+        If Optuna lacks trials that `directory` has, it is rebuilt from the event logs, which is reported.
         """
         patience = patience or Patience()
         self._definition = definition
@@ -95,7 +95,7 @@ class OptunaSearch:
         self._check_manifest(manifest, accept_versions, directory)
         self._directory_id = claim(self._study, directory, self._trials("RUNNING"))
         trials = self._trials()
-        # The number of trials is part of the seed, so that a resumed study proposes no trial again.
+        # The number of trials is a part of the seed, so that a resumed study proposes no trial again.
         seed = hashlib.sha256(f"{definition.search.seed}/{len(trials)}".encode()).digest()[:4]
         self._study.sampler = make_sampler(
             definition.search.sampler, int.from_bytes(seed, "big"), definition.search.trials
@@ -111,10 +111,10 @@ class OptunaSearch:
         # `values`, `front` and `best` exclude these trials.
         self.deleted = directory.deleted_trials()
         self.set_aside: set[int] = set()  # their local record is damaged
-        self._logged: dict[int, tuple[float, ...]] = {}  # values of trials for which Optuna has others
-        # Read from Optuna once, and then kept up to date: a study may have thousands of trials.
+        self._logged: dict[int, tuple[float, ...]] = {}  # values of event logs where Optuna has others
+        # Read from Optuna once, then updated: reading thousands of trials takes long.
         self._num_done: int | None = None
-        self._ranked: tuple[Ranking, set[int]] | None = None  # the complete trials, without those
+        self._ranked: tuple[Ranking, set[int]] | None = None  # complete trials, and the excluded ones
 
     def _rebuild(self, directory: StudyDirectory, report: Callable[[str], None]) -> None:
         """Make the Optuna study again from the event logs of its trials."""
@@ -228,7 +228,7 @@ class OptunaSearch:
         retry_once(self._study, numbers)
 
     def unfinished_trials(self) -> list[int]:
-        """Return the trials that a killed supervisor left running. The caller holds the study's lock."""
+        """Return the trials that a killed supervisor left running. The caller must hold the study's lock."""
         import optuna
 
         trials = self._trials("RUNNING")
@@ -268,7 +268,7 @@ class OptunaSearch:
         Kept are the models of the best trials, and of all trials on the Pareto front.
         """
         keep = self._definition.search.keep_models
-        # An older version of zoo kept every model; they must not be lost because the study is resumed.
+        # An older version of zoo kept every model. Resuming the study must not remove these models.
         if isinstance(keep, str) or _KEEPS_BEST not in self._study.user_attrs:
             return []
         return self._ranking().after(keep)

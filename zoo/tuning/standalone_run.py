@@ -45,7 +45,7 @@ class TrainResult:
         epochs: the metrics of every epoch, in order; the epochs of fold 1 come first.
         folder: contains `model.keras`, `summary.txt` and `figures/`.
         folds: the fold of each of `epochs`; () without cross-validation.
-        plugin_files: those that the study can use.
+        plugin_files: the plugin files that the study can use.
         is_recorded: MLflow has the whole run.
     """
 
@@ -223,7 +223,7 @@ def _run(
 def _take_checkpoints(study: StudyDirectory, directory: StandaloneDirectory, config: TrialConfig) -> None:
     """Give a new run the checkpoints of the last interrupted run with the same configuration, if any."""
     for earlier in reversed(study.standalone_runs()):
-        with suppress(RecordError):  # its configuration is damaged
+        with suppress(RecordError):  # the configuration of that run is damaged
             if earlier.checkpoints_dir.is_dir() and earlier.trial_config() == config:
                 directory.create(config.as_json())
                 earlier.checkpoints_dir.rename(directory.checkpoints_dir)
@@ -235,8 +235,8 @@ def with_recorded_data(
 ) -> StudyDefinition:
     """Return a study's definition with the dataset and the validation split of one of its trials.
 
-    The trial's figures belong to these, not to those that the study file names now. A dataset of the caller
-    stays.
+    The trial's figures belong to this dataset and split, not to those that the study file names now. A
+    dataset that the caller passes stays.
     """
     definition = replace(definition, validation=config.validation)
     if definition.in_memory is not None:

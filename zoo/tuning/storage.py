@@ -20,7 +20,7 @@ from zoo.tuning.patience import Patience, make_patient, unavailable
 if TYPE_CHECKING:
     import optuna
 
-_LOCK_TIMEOUT_S = 900.0  # longer than an opening waits for a database
+_LOCK_TIMEOUT_S = 900.0  # longer than opening a storage takes
 
 
 def default_storage(root: Path) -> str:
@@ -57,7 +57,7 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def _lock_path(url: str, state_dir: Path) -> Path:
-    """Return the file to lock while tables are created: beside a database that two folders may use."""
+    """Return the file to lock while tables are created: it is next to a database that two folders may use."""
     path = sqlite_path(url)
     if path is None or not path.parent.is_dir() or path.parent == state_dir.parent.resolve():
         return state_dir / ".optuna.lock"
@@ -67,9 +67,9 @@ def _lock_path(url: str, state_dir: Path) -> Path:
 def open_storage(
     url: str, state_dir: Path, *, is_new: bool = True, patience: Patience | None = None
 ) -> optuna.storages.BaseStorage:
-    """Open the storage; `is_new` creates missing tables. A lock lets only one process do this at a time.
+    """Open the storage; `is_new` creates missing tables. A lock admits one process at a time.
 
-    `patience` is how it waits for a database that is locked, or away later; by default for a minute.
+    `patience` decides how long calls wait for a database that does not answer; by default a minute.
     """
     import optuna
 
@@ -81,7 +81,7 @@ def open_storage(
         with _opening_lock(_lock_path(url, state_dir)):
             if "://" not in url or url.startswith("redis"):
                 return optuna.storages.get_storage(url)
-            # A server that never answered may have a wrong address, so only a locked file is waited for.
+            # A server that never answered may have a wrong address, so zoo waits only for a locked file.
             make = partial(optuna.storages.RDBStorage, url, **table_options)
             storage = patience.call(make, url) if is_sqlite else make()
     except ZooError:
@@ -97,7 +97,7 @@ def open_storage(
 
 
 def _connection_options(url: str) -> dict[str, int]:
-    """Return the options of the database driver, so that a server which vanishes is noticed in time."""
+    """Return the options of the database driver, which detect a lost server in time."""
     if url.startswith("sqlite"):
         return {"timeout": 2}
     if re.match(r"postgresql(\+psycopg2?)?:", url):

@@ -56,15 +56,15 @@ class TuneResult:
         test_metrics: scores of the best trial on the test split; {} if the dataset has no test split.
         model_uri: address of the best trial's model, for `mlflow.keras.load_model`.
         interrupted: the exit status if a signal stopped the study; else None.
-        stopped: why the search ended before all its trials: `timeout of 30m reached after 7 of 12 trials`.
+        stopped: why the search ended before all its trials, such as `timeout of 30m reached …`.
         objectives: all objectives.
-        front: the Pareto front: trial number to its objectives by name, best in the first objective first.
+        front: the Pareto front: objectives by trial number; best value of the first objective first.
         rejected: number of trials that were not trained because of `max_parameters`.
         deleted: numbers of the complete trials that were deleted.
-        architecture: the best trial's, if the study searches among several; else "".
+        architecture: of the best trial if the study searches among several; else "".
         champion: the registered champion, and how the best trial compares with it; "" if that is not known.
         report_path: the HTML file of the report; None if none was written.
-        source, warning: the origin of the dataset, and the limit of what its scores mean.
+        source, warning: the dataset's origin; a warning that limits what its scores mean.
         plugin_files: the plugin files that the study can use.
         is_recorded: MLflow has the whole study.
     """
@@ -126,15 +126,15 @@ def tune(
     Args:
         study: the path of a study file, or the name of one in `./studies` or shipped with zoo.
         dataset: data in memory, in place of the study file's dataset. To resume the study, pass equal data.
-        trials, sampler, pruner, timeout: instead of the file's; `timeout` as `"1h30m"` or in seconds.
+        trials, sampler, pruner, timeout: replace those of the file; `timeout` as `"1h30m"` or in seconds.
         jobs: number of trials at the same time; `"auto"`: as many as the machine, or the cluster, allows.
         overrides: settings such as `["training.epochs=3"]`, as `--set` takes them.
         plugins: plugin files, besides those of the study file: paths, or imported modules of one file.
-        name, storage: the study's name in the record; URL of an Optuna storage, not `mlruns/optuna.db`.
+        name, storage: the study's recorded name; the URL of an Optuna storage instead of `mlruns/optuna.db`.
         accept_versions, retry_failed: resume although plugins have changed; run the failed trials again.
         promote: register the best trial as the champion if it is better than the present one.
-        engine, address, cpus_per_trial, gpus_per_trial: where trials run, and what each takes there.
-        display, command: shows the progress, by default HTML in a notebook; what the user typed, for MLflow.
+        engine, address, cpus_per_trial, gpus_per_trial: where trials run, and what each trial needs.
+        display, command: the progress display, by default HTML in a notebook; the command line, for MLflow.
         write_report: writes the report at the end; called with the study's name and `storage`.
 
     Raises:
@@ -245,7 +245,7 @@ def _stop_text(search: OptunaSearch, definition: StudyDefinition, stopped: str) 
 def _write_report(
     study: OpenStudy, record: MLflowRecord, storage: str | None, write: WriteReport | None
 ) -> Path | None:
-    """Return the path of the report that `write` writes; None if that fails (reported), or after a signal."""
+    """Return the path of the report that `write` writes; None after a reported error, or after a signal."""
     if write is None:
         return None
     study.display.phase("writing the report …")

@@ -30,9 +30,9 @@ from zoo.tuning.mlflow_record import MLflowRecord
 from zoo.tuning.opening import OpenStudy
 
 MAX_FAILURES_IN_A_ROW = 3
-MAX_ATTEMPTS = 2  # of a trial whose process is killed from outside
+MAX_ATTEMPTS = 2  # attempts of a trial whose process is killed from outside
 _STOP_REASONS: Mapping[int | None, str] = {
-    signal.SIGTERM: "preempted: SIGTERM stopped the study",  # such as that of a scheduler
+    signal.SIGTERM: "preempted: SIGTERM stopped the study",  # such as a scheduler's
     signal.SIGHUP: "interrupted: the terminal was closed",
 }
 
@@ -72,10 +72,10 @@ class Supervisor:
         deadline: float = math.inf,
     ) -> None:
         """Open nothing. The search ends at `deadline`, a time of `time.monotonic`."""
-        self.stopped = ""  # why it ended before all trials, or all epochs, were done: `timeout` or `target`
+        self.stopped = ""  # why the search ended early, before all trials or epochs: `timeout` or `target`
         self._deadline = deadline
-        self._has_started = False  # a trial
-        self._may_prepare = True  # the trial after the next start or end of a trial was not asked for yet
+        self._has_started = False  # a trial has started
+        self._may_prepare = True  # since the last start or end of a trial, no next trial was asked for
         self._study = study
         self._source = source
         self._record = record
@@ -83,7 +83,7 @@ class Supervisor:
         self._display = study.display
         self._interrupts = study.interrupts
         self._directory_of = directory_of or study.directory.trial
-        self._is_search = directory_of is None  # else standalone runs: no study can start anew
+        self._is_search = directory_of is None  # False for standalone runs, which cannot start a new study
         self._configs: dict[int, TrialConfig] = {}  # of the running trials
         self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not recorded in MLflow yet
         self._failures: list[tuple[int, Finished]] = []  # failed trials, without another state in between
@@ -200,7 +200,7 @@ class Supervisor:
         self._with_room(directory.event_log.path, lambda: directory.append(event))
 
     def _with_room(self, path: Path, write: Callable[[], Result]) -> Result:
-        """Return `write()`; while the disk is full, wait: every trial waits for the answer to its event."""
+        """Return `write()`; wait while the disk is full, as do the trials, which need answers."""
         try:
             return keep_trying(
                 write, path, self._display.problem, must_stop=lambda: self._interrupts.signum is not None
@@ -217,7 +217,7 @@ class Supervisor:
     def _stop_reason(self) -> str:
         """Return why the search ends now: `target` or `timeout`; "" if it does not.
 
-        One trial starts in any case, so that every command makes progress, even if its preparation took long.
+        At least one trial starts, so that every command makes progress even if the preparation took long.
         """
         if self.stopped or self._source.has_reached_target():
             return self.stopped or "target"
@@ -226,7 +226,7 @@ class Supervisor:
     def _finish(self, number: int, event: Finished) -> None:
         imports_are_over()
         damage = None if event.is_interrupted else self._study.verified.exception()
-        if damage is not None:  # the trial is run again, on undamaged data
+        if damage is not None:  # the trial runs again on undamaged data
             event = interrupted_event("interrupted: the prepared dataset was damaged")
         results = {one.metric: event.summary.get(one.result) for one in self._source.objectives}
         values = {
@@ -246,7 +246,7 @@ class Supervisor:
             failpoint("final.received")
             self._append(number, event)
             failpoint("final.logged")
-        except (OSError, DiskFull):  # the trial will be retried, and MLflow must not keep it as running
+        except (OSError, DiskFull):  # the trial is retried; MLflow must not show it as running
             event = interrupted_event("interrupted: its final state could not be written")
             raise
         finally:

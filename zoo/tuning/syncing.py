@@ -30,7 +30,7 @@ def sync(
     display: Display | None = None,
     command: str = "zoo.sync",
 ) -> bool:
-    """Send the missing parts of a study to MLflow; return True if it has everything then.
+    """Send the missing parts of a study to MLflow; return True if MLflow has everything.
 
     No trial runs; trials that a killed process left running get their final state.
 

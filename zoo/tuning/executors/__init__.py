@@ -1,12 +1,12 @@
 """Executors, which run trials: each has a name for `--engine`.
 
 engine.py       which executor a user asked for
-prepared.py     a trial whose process is started ahead
+prepared.py     a trial whose process starts before its turn
 capacity.py     how many trials run at once on this machine
 local.py        worker processes of this machine
-ray.py          the trials of a Ray cluster
-ray_nodes.py    the nodes that run them: starting an agent on each, losing one, sending datasets
-ray_cluster.py  connecting to the cluster; how many trials each of its nodes can run
+ray.py          trials in a Ray cluster
+ray_nodes.py    its nodes: starting agents, losing a node, sending datasets
+ray_cluster.py  connecting to the cluster; how many trials each node can run
 ray_agent.py    the agent, which runs on each node
 """
 
@@ -26,7 +26,7 @@ from zoo.tuning.executors.local import LocalExecutor
 
 
 class Executor(Protocol):
-    """The place where trials run, several at once; it passes their events to the supervisor."""
+    """Runs several trials at once, and passes their events to the supervisor."""
 
     @property
     def running(self) -> list[int]: ...  # numbers of the running trials
@@ -37,12 +37,12 @@ class Executor(Protocol):
     ) -> None: ...
     @property
     def can_prepare(self) -> bool: ...  # the next trial can be prepared before there is a free slot for it
-    def prepare(  # as `start`, which lets it begin; until then it sends no event and is not running
+    def prepare(  # arguments of `start`, which lets the trial begin; before that, it sends no event
         self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
     ) -> None: ...
     def wait(self, timeout: float) -> list[int]: ...  # trials with an event, after at most `timeout` seconds
-    def read(self, number: int) -> Event | None: ...  # its next event, if any; the last one is `Finished`
-    def answer(self, number: int, answer: Answer) -> None: ...  # to `EpochEnd`
+    def read(self, number: int) -> Event | None: ...  # the next event of a trial, if any; `Finished` is last
+    def answer(self, number: int, answer: Answer) -> None: ...  # the answer to `EpochEnd`
     def stop_all(self) -> list[int]: ...  # ends all processes; returns the numbers of the running trials
 
 

@@ -11,11 +11,11 @@ from zoo.study import StudyDefinition
 
 Jobs = int | str  # a number, or AUTO
 AUTO = "auto"
-_SMALLEST_TRIAL = 64 * 2**20  # bytes; one on 8x8 images and a CPU uses 79 MiB
-_ENOUGH = 0.9  # of the highest throughput: more trials at once know fewer results when they are proposed
+_SMALLEST_TRIAL = 64 * 2**20  # bytes; a trial on 8x8 images and a CPU uses 79 MiB
+_ENOUGH = 0.9  # of the highest throughput; with more trials at once, the sampler knows fewer results
 # A trial grows after its second epoch, and zoo itself needs memory.
 _MEMORY_SHARE = 0.9
-_FEW_CORES = 3  # the speedup on all of them decides nothing
+_FEW_CORES = 3  # with so few, the speedup changes nothing
 
 
 def parse_jobs(jobs: Jobs) -> Jobs:
@@ -38,7 +38,7 @@ def measures_latency(definition: StudyDefinition) -> bool:
 def local_jobs(jobs: Jobs, definition: StudyDefinition) -> Jobs:
     """Return `jobs`, but 1 instead of AUTO if other trials would disturb a measured latency.
 
-    Raise StudyError if the memory of this machine is too small, however small the trials are.
+    Raise StudyError if the memory of this machine is too small even for the smallest trials.
     """
     if jobs == AUTO:
         return 1 if measures_latency(definition) else AUTO
@@ -53,7 +53,7 @@ def local_jobs(jobs: Jobs, definition: StudyDefinition) -> Jobs:
 
 
 def useful_jobs(definition: StudyDefinition) -> float:
-    """Return the number of trials at once above which the sampler knows too few results."""
+    """Return the largest number of trials at once at which the sampler still knows enough results."""
     is_blind = definition.search.sampler in ("random", "grid")
     return math.inf if is_blind else max(2, definition.search.trials // 4)
 
@@ -62,9 +62,9 @@ def choose_jobs(cores: int, speedup: float | None, most: float = math.inf) -> in
     """Return the smallest number of trials at once with nearly the highest throughput, at least two.
 
     Args:
-        cores: each trial gets the same number.
+        cores: the available cores, divided equally between the trials.
         speedup: the measured speed of a training on all cores, relative to one core. Amdahl's law (1967)
-            gives the speed on a part of them. None if it is unknown: then a trial gets one core.
+            gives the speed on some cores. With None (unknown), a trial gets one core.
         most: the result is at most this number, which is at least two.
     """
     parts = {cores // part: part for part in range(1, cores + 1)}  # number of trials: cores of each
@@ -95,19 +95,19 @@ class Capacity:
         warn: Callable[[str], None],
         most: float = math.inf,
     ) -> None:
-        """`most` limits the number that is chosen on more than three cores."""
+        """Set the number to start with; `most` limits the number chosen on more than three cores."""
         self._is_auto = jobs == AUTO
         self._cores = cores
         self._num_gpus = len(gpus)
         self._note, self._warn = note, warn
-        # True until a trial has sent its speedup. Until then it runs alone.
+        # True until a trial has measured the speedup. Until then, one trial runs at a time.
         self.needs_speedup = self._is_auto and not gpus and cores > _FEW_CORES
         self._most = most
         self._speedup: float | None = None
         self._wanted = int(jobs) if not self._is_auto else len(gpus) or choose_jobs(cores, None)
         self._by_memory: float = math.inf
         self._fitting = 0.0  # number of trials for which the memory is enough; 0 while that is unknown
-        self._memory = 0  # the largest of all trials so far, bytes
+        self._memory = 0  # bytes, the maximum of all trials so far
         self._reported = self._wanted if not self._is_auto or self._wanted == 1 else 0
 
     @property
@@ -126,17 +126,17 @@ class Capacity:
         return self._fitting > self.jobs
 
     def use_speedup(self, speedup: float | None) -> None:
-        """Choose, given how much faster all cores train than one; None if that could not be measured."""
+        """Choose the number from the speedup of all cores over one; None if it could not be measured."""
         self.needs_speedup, self._speedup = False, speedup
         self._wanted = choose_jobs(self._cores, speedup, self._most)
 
     def use_memory(self, memory: int, of_all: int, available: int | None) -> None:
-        """Limit the number, given the memory of one trial, of all running trials, and what is left.
+        """Limit the number by the memory of one trial, of all running trials, and the available memory.
 
         A number that the user has given is not limited; if memory is too small, `warn` gets a line.
 
         Args:
-            memory: in bytes, as the others; 0 if it is unknown.
+            memory: of one trial, in bytes, as all three; 0 if unknown.
             available: None if it is unknown.
         """
         self._memory = max(self._memory, memory)

@@ -14,9 +14,9 @@ class Engine:
     """The executor that the user asked for.
 
     Args:
-        address: of a Ray cluster; None for that of `$RAY_ADDRESS`, or for a new one on this machine.
-        cpus_per_trial, gpus_per_trial: what a trial takes on a node of a cluster. With None for GPUs, a trial
-            takes one if the cluster has any.
+        address: a Ray cluster; None for `$RAY_ADDRESS`, or else a new cluster on this machine.
+        cpus_per_trial, gpus_per_trial: needs of a trial on a node of a cluster. With None for GPUs, a trial
+            takes one GPU if the cluster has any.
     """
 
     name: str = "local"

@@ -28,21 +28,21 @@ from zoo.trial import TrialConfig
 from zoo.tuning.executors.capacity import Capacity, Jobs
 from zoo.tuning.executors.prepared import PreparedTrial
 
-_LOADING_TIMEOUT_S = 120.0  # of a model; it takes a fraction of a second, but the machine may be busy
-# Of the checkpoints of all running trials, when the study is stopped. A scheduler kills after 10 s or more.
+_LOADING_TIMEOUT_S = 120.0  # for loading a model, which takes less than a second unless the machine is busy
+# For the checkpoints of all trials when the study is stopped. A scheduler kills after 10 s or more.
 _CHECKPOINT_TIMEOUT_S = 8.0
-_GROWING_EPOCHS = 2  # later ones need no more memory
+_GROWING_EPOCHS = 2  # the memory of a trial stays constant after them
 
 
 @dataclass
 class _RunningTrial:
-    """A trial with a running process: its own, or at its end the one that loads its model again."""
+    """A trial with a running process: its worker process, then the one that loads its model."""
 
     directory: TrialDirectory
     worker: WorkerProcess
     watch: Watch
     slot: int  # decides which GPU it uses
-    oom_kills: int  # of this machine, when the trial was started
+    oom_kills: int  # of this machine before the trial started
     unchecked: Finished | None = None  # its final event, while its model is being loaded
 
     @property
@@ -55,7 +55,7 @@ class LocalExecutor:
 
     A trial is complete when a second, fresh process has loaded its model. That process is killed if it hangs.
 
-    If this process ends, those processes end too.
+    If this process ends, the processes of the trials end too.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LocalExecutor:
 
         Args:
             jobs: number of trials at once, or `auto`: as many as the machine allows.
-            note: gets the number that was chosen, with its reason.
+            note: gets the chosen number, with the reason.
             warn: gets a line if the memory for `jobs` trials may be too small.
             most: the largest number that is chosen.
             ahead: the process of a trial may be started before there is a free slot.
@@ -79,7 +79,7 @@ class LocalExecutor:
         self._gpus = backend.visible_gpus()
         self._capacity = Capacity(jobs, backend.available_cores(), self._gpus, note, warn, most)
         self._running: dict[int, _RunningTrial] = {}  # by number
-        self._has_others = False  # trials beside a running one, or after it
+        self._has_others = False  # a started trial has others beside or after it
         self._exiting: list[WorkerProcess] = []
         self._stall_limit = StallLimit()
         self._ahead = ahead and not self._gpus  # the memory of a GPU is for the running trials
@@ -91,7 +91,7 @@ class LocalExecutor:
 
     @property
     def free_slots(self) -> int:
-        # A prepared trial begins while the model of the one before it is being loaded.
+        # A prepared trial can begin while the model of the previous trial is being loaded.
         num_ended = len(self._unchecked) if self._prepared else 0
         return max(0, self._capacity.jobs - len(self._running) + num_ended)
 
@@ -110,7 +110,7 @@ class LocalExecutor:
     def prepare(
         self, number: int, config: TrialConfig, cache_dir: Path, folder: Path, num_left: int | None = None
     ) -> None:
-        if TrialDirectory(folder).checkpoints_dir.exists():  # it continues from them
+        if TrialDirectory(folder).checkpoints_dir.exists():  # the trial continues from checkpoints
             return
         log_path = temporary_path(folder.parent)
         worker = self._start_worker(config, cache_dir, folder, self._environment(0, num_left), log_path)
@@ -128,7 +128,7 @@ class LocalExecutor:
             worker = self._start_worker(config, cache_dir, folder, self._environment(slot, num_left))
         watch = self._watch(worker, directory)
         self._running[number] = _RunningTrial(directory, worker, watch, slot, kills_before)
-        self._prepared = None  # only now: after an interrupt, `stop_all` ends its process
+        self._prepared = None  # not earlier: after an interrupt, `stop_all` ends its process
         self._join_finished()
 
     def _start_worker(
@@ -159,7 +159,7 @@ class LocalExecutor:
 
     def wait(self, timeout: float) -> list[int]:
         ready = self._wait(timeout)
-        while self._unchecked and not ready:  # a complete trial must not be lost because the study stops now
+        while self._unchecked and not ready:  # do not lose a complete trial if the study stops now
             ready = self._wait(1.0)
         return ready
 
@@ -203,9 +203,9 @@ class LocalExecutor:
         elif isinstance(event, EpochEnd) and event.epoch <= _GROWING_EPOCHS:
             self._observe_memory(number)
         elif isinstance(event, Finished):
-            if self._capacity.needs_speedup and "best_epoch" in event.summary:  # it was too short to measure
+            if self._capacity.needs_speedup and "best_epoch" in event.summary:  # too short to measure
                 self._capacity.use_speedup(None)
-            self._exiting.append(worker)  # joined later: the kernel takes a while to free its memory
+            self._exiting.append(worker)  # joined later: freeing its memory takes the kernel a while
             if event.state == "complete":
                 trial.unchecked = event
                 trial.worker = self._start_loading(trial.directory)
@@ -251,7 +251,7 @@ class LocalExecutor:
         reason = trial.worker.finish()
         is_killed = trial.worker.was_killed
         if is_killed and oom_kills() > trial.oom_kills:
-            # The same trial alone would run out of memory again; beside others it may fit next time.
+            # Alone, the trial would run out of memory again; beside others, it may fit next time.
             is_killed = len(self._running) > 1 or self._prepared is not None
             self._drop_prepared()
             fix = "use fewer --jobs" if is_killed else "use a smaller batch_size or a smaller network"
@@ -289,5 +289,5 @@ class LocalExecutor:
 
 
 def _memory_of(worker: WorkerProcess) -> int:
-    """Return the bytes that a worker process uses, without its guard; 0 if they are unknown."""
+    """Return the memory of a worker process in bytes, without its guard; 0 if unknown."""
     return sum(private_memory(pid) or 0 for pid in children_of(worker.process.pid))

@@ -1,8 +1,8 @@
 """Trials on the nodes of a Ray cluster.
 
-Each node has one agent, an actor with a fork server and the worker processes of the node's trials
-(`ray_agent`). The agents belong to this process: when it ends, Ray ends them, and they end their trials.
-Prepared datasets, files of trials and events travel through Ray's object store.
+Each node has one agent, a Ray actor with a fork server and the worker processes of the node's trials
+(`ray_agent`). The agents belong to this process: when it ends, Ray ends the agents, and they end their
+trials. Prepared datasets, trial files and events travel through Ray's object store.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from zoo.tuning.executors.ray_cluster import connected, gpus_per_trial
 from zoo.tuning.executors.ray_nodes import Node, Nodes, agent_error
 
 _FLUSH_TIMEOUT_S = 5.0
-_STOP_TIMEOUT_S = 20.0  # the trials get 8 s for their checkpoints, which are then sent
+_STOP_TIMEOUT_S = 20.0  # trials have 8 s to write checkpoints, which are then sent
 _NUM_CHECKPOINTS = 2
 
 
@@ -72,10 +72,10 @@ def open_ray(
 
 
 class RayExecutor:
-    """Runs trials on every node of a cluster; the trials of a lost node end as killed from outside.
+    """Runs trials on every node of a cluster; the trials of a lost node count as killed from outside.
 
-    A signal may raise an exception at any point of `wait` and `start`, so only the other methods take over
-    the events that have arrived.
+    A signal may raise an exception anywhere in `wait` and `start`, which would lose events, so only the other
+    methods collect the events that have arrived.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class RayExecutor:
         self.nodes = Nodes(engine, jobs, settings, report, self._fail_trials)
         self._report = report
         self._folders: dict[int, Path] = {}  # of the running trials
-        self._arrived: dict[int, deque[Arrival]] = {}  # not read yet
+        self._arrived: dict[int, deque[Arrival]] = {}  # events not read yet
 
     @property
     def running(self) -> list[int]:
@@ -95,7 +95,7 @@ class RayExecutor:
         self.nodes.look_for_others()
         self._take_over()
         if not self.nodes and not self._folders:
-            return 1  # so that `start` is called, which raises NodesLost
+            return 1  # so that the supervisor calls `start`, which raises NodesLost
         return sum(node.free_slots for node in self.nodes)
 
     @property
@@ -125,7 +125,7 @@ class RayExecutor:
             return
         node = max(free, key=lambda one: one.free_slots)
         node.running.add(number)
-        place = str(Path(*folder.parts[-3:]))  # the worker process reads study and number from it
+        place = str(Path(*folder.parts[-3:]))  # the worker process reads study and number from this path
         node.post("start", number, config.as_json(), place, files, num_left)
 
     def wait(self, timeout: float) -> list[int]:
@@ -152,7 +152,7 @@ class RayExecutor:
             ray.wait(references, num_returns=len(references), timeout=_FLUSH_TIMEOUT_S)
 
     def _take_over(self) -> None:
-        """Take over the events that have arrived, and notice lost nodes."""
+        """Collect the events that have arrived, and notice lost nodes."""
         import ray
 
         nodes = {node.events: node for node in self.nodes}
@@ -189,7 +189,7 @@ class RayExecutor:
             keep_trying(partial(_write, folder, arrival.files), folder, self._report)
             del self._folders[number], self._arrived[number]
         else:
-            with suppress(OSError):  # a full disk costs a checkpoint, not the trial
+            with suppress(OSError):  # with a full disk, the trial continues without this checkpoint
                 _write(folder, arrival.files)
         return arrival.event
 
@@ -221,7 +221,7 @@ class RayExecutor:
 
 
 def _write(folder: Path, files: Files) -> None:
-    """Write files of a trial into its directory, and keep the newest checkpoints only."""
+    """Write files of a trial into its directory, and keep only the newest checkpoints."""
     write_files(folder, files)
     for path in sorted((folder / CHECKPOINTS).glob("*.ckpt"))[:-_NUM_CHECKPOINTS]:
         path.unlink()

@@ -1,4 +1,4 @@
-"""The agent on a node of a Ray cluster: an actor, whose process has the fork server of the node.
+"""The agent on a node of a Ray cluster: an actor whose process has the node's fork server.
 
 The process is started by Ray and never forked. Its methods are called by `zoo.tuning.executors.ray`.
 """
@@ -38,8 +38,8 @@ from zoo.tuning.executors.local import LocalExecutor
 
 CHECKPOINTS = "checkpoints"
 _NOT_RETURNED = ("config.json", "events.jsonl")  # the supervisor has them
-_WATCH_INTERVAL_S = 1.0  # between two looks at trials that are silent
-# Variables of the supervisor that a trial depends on; others are those of the node.
+_WATCH_INTERVAL_S = 1.0  # between two checks for stalled trials
+# The trial gets these variables from the supervisor, all others from its node.
 _COPIED_VARIABLES = ("KERAS_BACKEND", "ZOO_PLUGINS", "ZOO_FAILPOINTS", "ZOO_FAILPOINTS_DIR")
 
 Files = Mapping[str, Any]  # path in the trial directory -> content, as an array of bytes
@@ -74,7 +74,7 @@ def copied_variables() -> dict[str, str]:
 
 
 def installed_versions(components: Collection[tuple[str, str]]) -> dict[str, str]:
-    """Return the versions of everything that makes trials comparable, as this process would use it."""
+    """Return this process's versions of everything that must be equal for comparable trials."""
     name = backend.backend_name()
     python = ".".join(platform.python_version_tuple()[:2])
     versions = {"zoo": __version__, "Python": python, "Keras": _version("keras"), name: _version(name)}
@@ -95,10 +95,10 @@ def _version(distribution: str) -> str:
 
 
 class Agent:
-    """Runs up to `jobs` trials at once on its node, as a `LocalExecutor` does.
+    """Runs up to `jobs` trials at once on its node with a `LocalExecutor`.
 
-    The thread in which Ray calls `events` alone uses the executor. Ray calls the other methods in a second
-    thread; they leave commands and wake up the first one.
+    Only the thread in which Ray calls `events` uses the executor. Ray calls the other methods in a second
+    thread; they leave commands for the first thread and wake it up.
     """
 
     def __init__(self, settings: Settings, jobs: int) -> None:
@@ -110,15 +110,15 @@ class Agent:
         self._commands: SimpleQueue[tuple[str, tuple[Any, ...]]] = SimpleQueue()
         self._wakeup, self._waker = Pipe(duplex=False)
         self._folders: dict[int, Path] = {}
-        self._sent: dict[Path, int] = {}  # checkpoints that the supervisor has, and when they were written
+        self._sent: dict[Path, int] = {}  # checkpoints that the supervisor has -> when written
         self._caches: dict[str, Path] = {}  # digest of a dataset -> the folder that contains it
-        self._parts: dict[str, Path] = {}  # name of a file of a dataset -> what has arrived of it
-        self._arrivals: list[Arrival] = []  # that the supervisor does not have yet
+        self._parts: dict[str, Path] = {}  # name of a file of a dataset -> the blocks received so far
+        self._arrivals: list[Arrival] = []  # not sent to the supervisor yet
         self._must_return = False
         root = Path(tempfile.gettempdir(), f"zoo-trials-{os.getuid()}")
         root.mkdir(mode=0o700, exist_ok=True)
         remove_leftovers(root)
-        self._root = temporary_path(root)  # names this process, so that a later agent can remove it
+        self._root = temporary_path(root)  # its name has the process id, so that a later agent can remove it
         start_loading_keras()
         self._executor = LocalExecutor(jobs)
 
@@ -135,7 +135,7 @@ class Agent:
         self._waker.send_bytes(b"\0")
 
     def events(self) -> list[Arrival]:
-        """Wait until trials have sent events, and return them; a `stop` or a `flush` ends the waiting."""
+        """Wait until trials have sent events, and return them; `stop` or `flush` ends the wait."""
         with using_plugins(self._settings.plugin_files), stall_timeout(self._settings.stall_timeout):
             self._must_return = False
             while not (self._arrivals or self._must_return):
@@ -161,7 +161,7 @@ class Agent:
     def _start(
         self, number: int, config: Mapping[str, Any], folder: str, files: Files, num_left: int | None
     ) -> None:
-        """Start a trial; `folder` is the path of its directory from the folder of all studies."""
+        """Start a trial; `folder` is its directory, relative to the folder of all studies."""
         trial = TrialConfig.from_json(config)
         self._folders[number] = self._root / folder
         self._folders[number].mkdir(parents=True)
@@ -175,7 +175,7 @@ class Agent:
         self._must_return = True
 
     def _stop(self) -> None:
-        """Stop all trials, which write checkpoints."""
+        """Stop all trials; they write checkpoints first."""
         self._must_return = True
         for number in self._executor.stop_all():
             self._arrivals.append(Arrival(number, None, self._take_files(number, with_checkpoints=True)))
@@ -183,7 +183,7 @@ class Agent:
     def _arrival(self, number: int, event: Event) -> Arrival:
         """Return an event with the files that the supervisor needs before it handles the event."""
         folder, files = self._folders[number], dict[str, Any]()
-        if isinstance(event, EpochEnd):  # the trial continues from them if this node is lost
+        if isinstance(event, EpochEnd):  # for continuing the trial elsewhere if this node is lost
             files = self._new_checkpoints(folder)
         elif isinstance(event, Finished):
             files = self._take_files(number, with_checkpoints=event.is_killed or event.is_interrupted)
@@ -196,7 +196,7 @@ class Agent:
         return read_files(folder, new)
 
     def _take_files(self, number: int, *, with_checkpoints: bool) -> dict[str, Any]:
-        """Return the files that a trial has left, and remove its directory."""
+        """Return the files of a finished trial, and remove its directory."""
         folder = self._folders.pop(number)
         if not with_checkpoints:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
@@ -208,11 +208,11 @@ class Agent:
     # --- datasets
 
     def missing_files(self, source: str, identity: tuple[int, int], crcs: Mapping[str, str]) -> list[str]:
-        """Return the files of a prepared dataset that this node lacks, or has with another content.
+        """Return the files of a prepared dataset that this node lacks, or whose content differs here.
 
         Args:
             source: the dataset's folder on the supervisor's machine, which this node may share.
-            identity: what `identity_of` returns there.
+            identity: the result of `identity_of` on the supervisor's machine.
             crcs: CRC-32 of each file.
         """
         shared, digest = Path(source), Path(source).name
@@ -228,7 +228,7 @@ class Agent:
         return [name for name, crc in crcs.items() if not _has_crc(folder / name, crc)]
 
     def receive(self, digest: str, name: str, block: Any) -> None:
-        """Append a block to what has arrived of a file of a dataset."""
+        """Append a block to a partly received file of a dataset."""
         part = self._parts.setdefault(name, temporary_path(self._caches[digest] / digest))
         with part.open("ab") as file:
             file.write(block.data)
@@ -250,7 +250,7 @@ class Agent:
 
 
 def identity_of(folder: Path) -> tuple[int, int]:
-    """Return facts that only this dataset's folder has, on every machine that shares its file system."""
+    """Return facts that identify this folder on every machine that shares its file system."""
     try:
         facts = (folder / "dataset.json").stat()
     except OSError:
@@ -259,7 +259,7 @@ def identity_of(folder: Path) -> tuple[int, int]:
 
 
 def dataset_crcs(folder: Path) -> dict[str, str]:
-    """Return the CRC-32 of each file of a prepared dataset; `dataset.json`, which makes it whole, is last."""
+    """Return the CRC-32 of each file of a dataset; `dataset.json`, which completes the dataset, is last."""
     recorded = recorded_crcs(folder)
     names = [path.name for path in folder.iterdir() if path.name[0] != "." and path.name[:5] != "read-"]
     names.sort(key=lambda name: (name == "dataset.json", name))

@@ -21,8 +21,8 @@ from zoo.tuning.executors.engine import Engine
 from zoo.tuning.executors.ray_agent import Agent, Settings
 
 _CONNECT_TIMEOUT_S = 2.0
-_INIT_TIMEOUT_S = 5.0  # of a cluster that runs; with the start of zoo, an error takes at most ten seconds
-_CLIENT_TIMEOUT_S = 40.0  # of a client server, which starts a process for this client
+_INIT_TIMEOUT_S = 5.0  # for a running cluster, so that an error comes within ten seconds of the start of zoo
+_CLIENT_TIMEOUT_S = 40.0  # for a client server, which starts a process for this client
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class NodeFacts:
 def connected(address: str | None) -> Iterator[None]:
     """Connect this process to a Ray cluster until the block ends; without an address, start a local one.
 
-    A connection that the caller of `zoo.tune` has opened is used, and kept.
+    A connection that the caller of `zoo.tune` has opened is used, and stays open.
     """
     ray = _import_ray()
     if ray.is_initialized():
@@ -72,7 +72,7 @@ def _import_ray() -> Any:
 def _messages_logged(ray: Any) -> Iterator[None]:
     """Log what Ray would print to stdout, such as that a node is lost; `log_to_driver` does not cover it.
 
-    Ray has no public name for this; tests/tuning/test_ray_executor.py fails if this one disappears.
+    Ray has no public name for this; tests/tuning/test_ray_executor.py fails if the private one disappears.
     """
     worker = ray._private.worker
     print_message = worker.print_to_stdstream
@@ -123,13 +123,13 @@ def _start_local(ray: Any, quiet: Mapping[str, bool]) -> None:
     """Start Ray on this machine. Its processes end with this thread, by a signal of the kernel."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        with terminal_signals_blocked():  # the supervisor handles them, and needs Ray for its checkpoints
+        with terminal_signals_blocked():  # the supervisor handles signals, and needs Ray afterwards
             ray.init("local", include_dashboard=False, **quiet)
     except Exception as error:
         raise ZooError(f"the start of Ray on this machine failed: {one_line(error)[:300]}") from error
     finally:
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray replaces it
+            signal.signal(signal.SIGTERM, handler)  # Ray replaces the handler
 
 
 def _connect(ray: Any, address: str, quiet: Mapping[str, bool]) -> None:

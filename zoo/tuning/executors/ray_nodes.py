@@ -17,10 +17,10 @@ from zoo.tuning.executors.engine import Engine
 from zoo.tuning.executors.ray_agent import Settings, dataset_crcs, identity_of, installed_versions
 from zoo.tuning.executors.ray_cluster import NodeFacts, check_room, end_agent, find_nodes, start_agent
 
-_AGENT_TIMEOUT_S = 60.0  # until the first agent answers, when the study starts
-_OTHERS_TIMEOUT_S = 15.0  # from then on, until the others answer; later, they join a running study
+_AGENT_TIMEOUT_S = 60.0  # at the start of a study, until the first agent answers
+_OTHERS_TIMEOUT_S = 15.0  # then, until the others answer; later ones join the running study
 _RETURN_TIMEOUT_S = 20.0  # until an agent runs again on one of the nodes that were lost
-_JOIN_INTERVAL_S = 5.0  # between two looks for nodes that have joined the cluster
+_JOIN_INTERVAL_S = 5.0  # between two checks for nodes that have joined the cluster
 _BLOCK_SIZE = 2**24  # bytes of a dataset that are sent at once
 
 
@@ -52,7 +52,7 @@ class Node:
 
 
 class Nodes:
-    """The nodes in use; iterating over them gives a copy, from which a lost node is not removed."""
+    """The nodes in use. Iterating over them gives a copy, so that nodes may be lost during a loop."""
 
     def __init__(
         self,
@@ -67,16 +67,16 @@ class Nodes:
         Args:
             jobs: the largest number of trials at once, on all nodes; `math.inf` is no limit.
             report: gets a line about each problem that does not stop the study.
-            on_lost: called with a lost node, and the reason of its trials' end.
+            on_lost: called with a lost node, and the reason why its trials end.
         """
         self._engine = engine
         self._jobs = jobs
         self._settings = settings
         self._report = report
         self._on_lost = on_lost
-        self._versions = installed_versions(settings.components)  # of this machine
+        self._versions = installed_versions(settings.components)  # versions on this machine
         self._used: list[Node] = []
-        self._joining: dict[Any, Node] = {}  # by the reference to the versions of the node
+        self._joining: dict[Any, Node] = {}  # by Ray's reference to the versions of the node
         self._known: set[str] = set()  # ids of all nodes that are used, or refused
         self._lost: set[str] = set()  # ids of nodes whose loss is reported
         self._looked_at = 0.0
@@ -126,7 +126,7 @@ class Nodes:
         """Stop using a node whose agent has ended."""
         reason = f"the node {node.name} of the cluster was lost"
         self._used.remove(node)
-        # The node may be there, and only its agent have died. Ray takes some seconds to know.
+        # Perhaps only the agent died, and the node still exists. Ray needs some seconds to know.
         self._known.discard(node.facts.id)
         self._lost.add(node.facts.id)
         self._looked_at = time.monotonic()
