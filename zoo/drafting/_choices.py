@@ -21,9 +21,9 @@ from zoo.drafting._sizes import (
 from zoo.errors import count_text
 
 SMALL, MEDIUM, LARGE = 500, 5_000, 20_000  # training images
-MIN_FOLDED = 10  # images of the smallest class; with fewer, one of five folds might have none
-SMALL_SIDE = 48  # pixels; below it, larger kernels and several convolutions per block are affordable
-MIN_AUGMENTED_SIDE, MIN_CONVOLVED_SIDE = 8, 4  # pixels; smaller images get no augmentation, no convolution
+MIN_FOLDED = 10  # images of the smallest class; with fewer, one of five folds may have none
+SMALL_SIDE = 48  # pixels; smaller images allow larger kernels and more convolutions per block
+MIN_AUGMENTED_SIDE, MIN_CONVOLVED_SIDE = 8, 4  # pixels; smaller images get no augmentation; no convolution
 
 
 def tables(facts: Facts) -> list[Table]:
@@ -70,14 +70,14 @@ def has_folds(facts: Facts) -> bool:
 
 
 def _validation(facts: Facts) -> tuple[list[Table], int]:
-    """Return the table `[validation]`, if it is needed, and the number of images that train a network."""
+    """Return the table `[validation]` (none if it is not needed), and the number of training images."""
     total = facts.num_train
     if "validation" in facts.counts:
         return [], total
     table, fraction = Table("validation"), 0.2 if total < MEDIUM else 0.1
     if has_folds(facts):
-        table.comment = f"With {total:,} images, a single validation split measures a trial too roughly."
-        table.set("folds", 5, "every trial is trained five times, and validated on another fifth each time")
+        table.comment = f"With {total:,} images, a single validation split is too small to compare trials."
+        table.set("folds", 5, "every trial trains five times, each time with another fifth for validation")
     else:
         table.set("fraction", fraction, f"of the {total:,} training images, to compare the trials")
     if "group" in facts.parameters:
@@ -85,7 +85,7 @@ def _validation(facts: Facts) -> tuple[list[Table], int]:
     elif facts.name_groups:
         expression, example = facts.name_groups
         table.comment += (
-            f" If images whose names begin alike ({example} …) show the same person or object, set group = "
+            f" If images with the same name prefix ({example} …) show one person or object, set group = "
             f"'{expression}' here and in [dataset], so that no person or object is in two splits."
         )
     return [table], max(round(total * (1 - fraction)), 1)
@@ -121,7 +121,7 @@ def _conv_net(facts: Facts, num_train: int) -> Table:
     low, high = (8, 32) if num_train < SMALL else (16, 64) if num_train < MEDIUM else (32, 128)
     is_small = facts.side < SMALL_SIDE and num_train < LARGE
     table = Table("architecture.conv_net")
-    pooled = f"{facts.side} pixels are halved up to {max_depth} times" if max_depth > 1 else "one pooling"
+    pooled = f"{facts.side} pixels can be halved {max_depth} times" if max_depth > 1 else "one pooling"
     table.set(
         "filters",
         {"low": low, "high": high, "length": [min_depth, max_depth]},
@@ -136,13 +136,13 @@ def _conv_net(facts: Facts, num_train: int) -> Table:
     units = (32, 128) if num_train < SMALL else (64, 256)
     table.set("dense_units", {"low": units[0], "high": units[1], "length": [0, 1]})
     dropout = (0.1, 0.5) if num_train >= LARGE else (0.2, 0.6)
-    table.set("dropout", {"low": dropout[0], "high": dropout[1]}, "fewer images need more")
+    table.set("dropout", {"low": dropout[0], "high": dropout[1]}, "fewer images need a higher rate")
     return table
 
 
 def _network_comment(facts: Facts, num_train: int) -> str:
     size = "a small" if num_train < SMALL else "a medium" if num_train < MEDIUM else "a large"
-    text = f"{num_train:,} training images: {size} convolutional network, whose depth and width are searched."
+    text = f"{num_train:,} training images: {size} convolutional network, with searched depth and width."
     if facts.is_color and facts.side >= 32 and num_train < LARGE:
         text += (
             " With ImageNet's weights, which Keras downloads, a pretrained network is usually better on "
@@ -169,7 +169,7 @@ def _affine(name: str) -> Table:
     table.set("shear", 5.0)
     table.set("zoom", {"low": 0.04, "high": 0.15})
     if name == "affine_flip":
-        table.set("flip", "horizontal", '"both" for images without an up, as from a microscope or satellite')
+        table.set("flip", "horizontal", '"both" for images without a top side, such as from a microscope')
     table.set("fill", "nearest")
     return table
 
@@ -185,7 +185,7 @@ def _training(facts: Facts, num_train: int) -> Table:
     table.set("learning_rate", {"low": 3e-4, "high": 3e-3, "log": True})
     table.set("schedule", "cosine")
     if not facts.is_balanced:
-        table.set("class_weight", "balanced", "an image of a small class counts more")
+        table.set("class_weight", "balanced", "images of small classes get a higher weight")
     return table
 
 

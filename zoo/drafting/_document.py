@@ -15,7 +15,7 @@ WIDTH = 110
 
 @dataclass
 class Table:
-    """A table of a study file; `comment` is above it."""
+    """A table of a study file; `comment` becomes the text above the table."""
 
     name: str
     comment: str = ""

@@ -1,4 +1,4 @@
-"""`zoo.init`: look at a dataset, and write a study for it."""
+"""`zoo.init`: read a dataset, and write a study file for it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def init(
     overrides: Sequence[str] = (),
     display: Display | None = None,
 ) -> StudyFile:
-    """Look at a folder, table or array file, write a study for it, and return the study file.
+    """Write a study file for a folder, table or array file, and return the study file.
 
     Args:
         path: a folder of images, a `.csv`, `.tsv`, `.parquet`, `.arrow` or `.npz` file, or a folder of
@@ -119,7 +119,7 @@ def _reads(dataset: Any, path: Path) -> bool:
 
 
 def is_data(study: str) -> bool:
-    """Return True if `study` names no study, but existing data, or looks like the path of data."""
+    """Return True if `study` is not the name of a study, but the path of data, which may be missing."""
     if study.endswith(".toml") or study in known_studies():
         return False
     if study.endswith("/") or Path(study).suffix.lower() in DATA_SUFFIXES:
@@ -132,7 +132,7 @@ def is_data(study: str) -> bool:
 
 
 def default_target(path: str) -> Path:
-    """Return the default study file for data at `path`: named like the data, in allowed characters."""
+    """Return the default study file for data at `path`: the data's name, with only allowed characters."""
     name = (Path.cwd() / path).resolve().name if Path(path).name in ("", "..") else Path(path).name
     stem = re.sub(r"(\.(csv|tsv|tab|txt))?\.gz$|\.[a-z0-9]{1,8}$", "", name, flags=re.IGNORECASE) or name
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode()

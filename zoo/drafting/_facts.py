@@ -28,10 +28,10 @@ class Facts:
     Args:
         path: the path that the user gave.
         dataset, parameters: the dataset that reads this path, and its parameters.
-        found: for each parameter that zoo set, the reason, for a comment beside it.
+        found: the reason for each parameter that zoo set, which becomes a comment beside it.
         notes: sentences about the files that are read.
         image_shape: height, width and channels after reading.
-        counts: number of images of each class, by split; before a validation split is cut.
+        counts: number of images of each class, by split; before a validation split is made.
         files: the image files, if the dataset has any.
         name_groups: a regular expression for groups of file names, and an example; None without such groups.
         warning: the warnings of zoo's preparation about images, splits and labels.

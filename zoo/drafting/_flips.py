@@ -6,7 +6,7 @@ import re
 
 from zoo.drafting._facts import Facts
 
-CHARACTER_SHARE = 0.5  # if more classes have names of characters, all are taken for characters
+CHARACTER_SHARE = 0.5  # if more classes than this are named like characters, all classes count as characters
 MAX_CHARACTER_SIDE = 32  # pixels; most grey images of this size are of digits and letters
 NUMBERS = "zero|one|two|three|four|five|six|seven|eight|nine|ten"
 GREEK = "alpha|beta|gamma|delta|epsilon|theta|lambda|sigma|omega"
@@ -15,7 +15,7 @@ CHARACTERS = re.compile(
 )
 SIDED = re.compile(r"(^|[^a-z])(left|right|clockwise|arrow)", re.I)
 
-# The augmentation policies to choose from, if mirror images belong to the same class, maybe, or do not.
+# Augmentation policies for images whose mirror image is in the same class, perhaps in it, in another class.
 FLIPPED, MAYBE_FLIPPED, UPRIGHT = ("affine_flip", "flips"), ("affine", "affine_flip"), ("affine", "none")
 
 
@@ -35,8 +35,8 @@ def policies_for(facts: Facts) -> tuple[tuple[str, str], str]:
             )
         name = (characters or numbers)[0]
         return UPRIGHT, (
-            f"No flips: by the names of the classes ('{name}' …), these are digits, letters or signs, and "
-            "mirror images would show other ones. If that is wrong, replace affine by affine_flip."
+            f"No flips: the class names ('{name}' …) look like digits, letters or signs, and mirror images "
+            "would show other ones. If that is wrong, replace affine by affine_flip."
         )
     if facts.is_color:
         return FLIPPED, (

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]  # height and width, pixels
 
-NUM_HEADERS = 2_000  # of files whose size is read
-NUM_DECODED = 100  # of files whose colors are read
+NUM_HEADERS = 2_000  # files whose size is read
+NUM_DECODED = 100  # files whose colors are read
 THUMBNAIL = (32, 32)
-COLORED = 4  # of 255: mean distance of the largest from the smallest channel; JPEG's rounding is below 2
+COLORED = 4  # of 255; mean difference of the largest and smallest channel; JPEG's rounding gives less than 2
 GREY_SHARE = 0.98  # if at least this share of the images has no color, all are read as grey
 
 
@@ -34,8 +34,8 @@ class ImageFiles:
     """The image files of a dataset."""
 
     count: int
-    sizes: Sequence[Size]  # of a sample
-    is_grey: bool  # without color
+    sizes: Sequence[Size]  # sizes of a sample of the files
+    is_grey: bool  # the images have no color
     is_deep: bool  # some have more than 8 bits per pixel
 
     @property
@@ -60,7 +60,7 @@ def find_image_files(component: Component, parameters: Mapping[str, Any]) -> Ima
     if not {"image_size", "color_mode"} <= set(component.space):
         return None
     declared = declared_files(component.function, component.space.check(parameters)) or []
-    paths = [*dict.fromkeys(declared)]  # a file may be declared as one of a split and as one of a folder
+    paths = [*dict.fromkeys(declared)]  # a file may be declared in a split and in a folder
     tables = [path for path in paths if path.suffix.lower() in PARQUET_SUFFIXES]
     images = [path for path in paths if path.is_file() and is_image(path)]
     if tables:
@@ -88,7 +88,7 @@ def _header(source: Path | bytes) -> Any:
 
 
 def _color(source: Path | bytes) -> float | None:
-    """Return the mean distance of the largest from the smallest channel; None for an unreadable image."""
+    """Return the mean difference of the largest and the smallest channel; None for an unreadable image."""
     import numpy as np
 
     with suppress(ImageError):

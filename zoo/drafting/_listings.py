@@ -60,7 +60,7 @@ def _columns(header: list[str], position: int) -> dict[str, Any]:
 
 
 def _image_parameters(file: Path, cell: str, may_lack_suffix: bool) -> dict[str, str] | None:
-    """Return the parameters that lead from a cell to an image file; None if the cell names no image.
+    """Return the parameters with which a cell gives the path of an image; None if the cell names no image.
 
     The image is searched beside the CSV file and in the folders there.
 

@@ -25,7 +25,7 @@ from zoo.trial import PluginConfig
 from zoo.tuning.display import Display
 
 MAX_READINGS = 8
-# By parameter: why an error of the dataset suggested the value. The study file has this text as a comment.
+# Why a dataset's error message suggested a value, by parameter; a comment in the study file.
 REASONS = {
     "path": "the inner folder that has the class folders",
     "header": "line 1 has an image, not the names of the columns",
@@ -39,7 +39,7 @@ REASONS = {
 
 
 class Reader:
-    """Reader of a dataset that finds its parameters; `settings`, which the user gave, are never changed."""
+    """A reader of a dataset that finds its parameters, but never changes `settings` of the user."""
 
     def __init__(self, source: Source, settings: Mapping[str, Any], display: Display) -> None:
         self._source = source
@@ -93,14 +93,14 @@ class Reader:
         return files
 
     def _prepare(self) -> PreparedDataset:
-        """Prepare the dataset in a process of its own, as `zoo tune` does; no validation split is cut."""
+        """Prepare the dataset in its own process, as `zoo tune` does, without a validation split."""
         config = PluginConfig(self._component.name, self._component.space.check(self._parameters))
         create_folder(self._cache_dir)
         log = self._cache_dir / "prepare.log"
         return prepare_in_process(config, {}, self._cache_dir, log, self._display.preparing)
 
     def _apply(self, fix: Mapping[str, Any]) -> bool:
-        """Set the parameters in `fix`; return False if nothing changed, also because the user set them."""
+        """Set the parameters in `fix`; return False if nothing changed, such as when the user set them."""
         before = dict(self._parameters)
         for name, value in fix.items():
             self._set(name, self._as_given(value) if name == "path" else value, REASONS.get(name, ""))
@@ -111,7 +111,7 @@ class Reader:
         return True
 
     def _as_given(self, path: str) -> str:
-        """Return a path in the data's folder, relative if the user gave a relative one."""
+        """Return a path inside the user's path: relative if the user's path is relative."""
         return str(Path(self._source.path, Path(path).relative_to(locate(self._source.path))))
 
     def _set(self, name: str, value: Any, reason: str) -> None:

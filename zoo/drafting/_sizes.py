@@ -69,7 +69,7 @@ def machine_text() -> str:
 
 
 def _speed() -> int:
-    """Return the speed of this machine in cores. Trials run one after the other, so one GPU counts."""
+    """Return the speed of this machine in cores. Trials run one after the other, so they use one GPU."""
     return CORES_PER_GPU if backend.visible_gpus() else min(backend.available_cores(), MAX_CORES)
 
 

@@ -74,7 +74,7 @@ def locate(path: str) -> Path:
                 return found
             if found.is_dir():
                 raise ZooError(f"{path} cannot be read: Permission denied. Correct its permissions.")
-            if found.exists():  # opening a named pipe would wait for its other end
+            if found.exists():  # such as a named pipe, which blocks when it is opened
                 raise ZooError(f"{path} is neither a file nor a folder; {EXPECTED}")
     except OSError as error:
         raise ZooError(
@@ -176,9 +176,9 @@ def _parquet_parameters(folder: Path, shown: str) -> dict[str, Any]:
     files = _data_files(files)
     if not files:
         inner = {one.name: _data_files(_content(one)[1]) for one in folders}
-        if inner.get("train"):  # as save_to_disk of Hugging Face writes it
+        if inner.get("train"):  # written by `save_to_disk` of Hugging Face
             return {"train": shown}
-        if inner.get("data"):  # as their hub stores it
+        if inner.get("data"):  # the layout of the Hugging Face hub
             return _parquet_parameters(folder / "data", str(Path(shown, "data")))
         return {}
     by_split: dict[str, list[Path]] = {}
@@ -201,7 +201,7 @@ def _parquet_parameters(folder: Path, shown: str) -> dict[str, Any]:
 
 
 def _split_of(file: Path) -> str:
-    """Return the split that the first word of a file's name means; `train` by default."""
+    """Return the split that the first word of a file name names; `train` by default."""
     first = re.split(r"[-_. ]", file.name.lower())[0]
     return next((split for split, words in OTHER_SPLITS.items() if first in words), "train")
 
