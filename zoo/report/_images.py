@@ -1,4 +1,4 @@
-"""Images inside the page: `data:` addresses of small PNGs."""
+"""Images as part of the page: small PNGs in `data:` URLs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BOX, _SAMPLE_BOX, _GAP = 88, 40, 3  # pixels
 
 
 def image_address(image: Any) -> str:
-    """Return the address of one image, `uint8` `(height, width, channels)`."""
+    """Return the URL of one image, `uint8` `(height, width, channels)`."""
     return _address(make_tile(image, _BOX))
 
 
 def strip_address(images: Sequence[Any]) -> str:
-    """Return the address of images side by side, with white between them."""
+    """Return the URL of images side by side, with white between them."""
     tiles = [make_tile(image, _SAMPLE_BOX) for image in images]
     gap = np.full((len(tiles[0]), _GAP, 3), 255, np.uint8)
     return _address(np.concatenate([part for tile in tiles for part in (tile, gap)][:-1], axis=1))

@@ -19,7 +19,7 @@ from zoo.report._search_plots import search_plots, slices
 from zoo.report._sources import MAX_SHOWN, data, reproduction
 from zoo.report._trials import leaderboard, period, pruning, reasons
 
-_LISTED = 20  # rows of a table; further ones are folded or left out
+_LISTED = 20  # rows of a table; other rows are collapsed or left out
 
 
 def write_report(
@@ -34,7 +34,7 @@ def write_report(
     Args:
         study: the study's name.
         path: the HTML file to write; `mlruns/zoo/STUDY/report.html` by default.
-        storage: URL of the Optuna storage, if it has a password that the record does not have.
+        storage: URL of the Optuna storage, needed for its password, which is not recorded.
         on_problem: called with a sentence for each part of the record that cannot be read.
 
     Raises:
@@ -115,4 +115,4 @@ def _content(record: StudyRecord) -> dict[str, Any]:
         "data": data(record),
         "again": reproduction(record),
     }
-    return {**content, "problems": record.problems}  # last, because the lines above may add problems
+    return {**content, "problems": record.problems}  # read last, because the calls above add problems

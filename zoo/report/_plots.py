@@ -1,4 +1,4 @@
-"""A Plotly figure in the plain style of the report; the confusion matrix and the calibration of a model."""
+"""Plotly figures in the plain style of the report; the confusion matrix and the calibration of a model."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 BLUE, ORANGE, FAINT = "#08519c", "#c83700", "#c9ced6"
-BEST_COLORS = (BLUE, ORANGE, "#1b7f5c", "#8250a8", "#b8860b", "#0f8b99")  # of the best trials, best first
+BEST_COLORS = (BLUE, ORANGE, "#1b7f5c", "#8250a8", "#b8860b", "#0f8b99")  # best trials, best first
 HEIGHT = 340  # pixels
-_MAX_NUMBERED = 20  # classes of a confusion matrix with numbers in its cells
+_MAX_NUMBERED = 20  # classes; larger confusion matrices have no numbers in their cells
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Plot:
     """A figure with the text around it.
 
     Args:
-        height, min_width: in pixels. A figure that is wider than the page scrolls inside its own frame.
+        height, min_width: in pixels. A figure that is wider than the page gets a scroll bar.
         description: what the figure shows, for readers who cannot see it.
     """
 
@@ -69,13 +69,13 @@ def apply_style(figure: Figure) -> Figure:
 
 
 def confusion(labels: npt.NDArray[Any], predicted: npt.NDArray[Any], class_names: Sequence[str]) -> Plot:
-    """Return the confusion matrix; the color is a cell's share of its row."""
+    """Return the confusion matrix; the color shows the share of a cell in its row."""
     import plotly.graph_objects as go
 
     counts = confusion_counts(labels, predicted, len(class_names))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     is_correct = np.eye(len(counts), dtype=bool)
-    # The exponent makes rare mistakes visible.
+    # The exponent makes small shares visible.
     signed = np.where(is_correct, share * 0.9, -(share**0.45) * 0.8)
     names = [escape(name) for name in class_names]
     is_numbered = len(names) <= _MAX_NUMBERED
@@ -100,7 +100,7 @@ def confusion(labels: npt.NDArray[Any], predicted: npt.NDArray[Any], class_names
     figure.update_xaxes(title="predicted", showgrid=False, type="category", ticks="")
     figure.update_yaxes(title="actual", showgrid=False, type="category", ticks="", autorange="reversed")
     figure.update_layout(showlegend=False)
-    text = "Actual classes in rows, predicted ones in columns; correct is blue, wrong is orange"
+    text = "Actual classes in rows, predicted classes in columns; correct is blue, wrong is orange"
     return Plot(figure, "Confusion matrix", text, 460)
 
 

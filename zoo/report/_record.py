@@ -1,4 +1,4 @@
-"""The record of a study, as its report needs it."""
+"""The record of a study, in the form that its report needs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """A validation split, and a trial's recorded `probabilities` `(n, classes)` for its images."""
+    """A validation split, and the recorded `probabilities` `(n, classes)` of a trial for its images."""
 
     split: Split
     probabilities: npt.NDArray[Any]
@@ -39,7 +39,7 @@ class StudyRecord:
     """The record of a study.
 
     Args:
-        runs: its trials by number, without deleted ones.
+        runs: the trials of the study by number, without deleted ones.
         optuna_study: a copy in memory of the Optuna study; None if it cannot be read.
         problems: a sentence for each part of the record that is missing.
     """
@@ -72,7 +72,7 @@ class StudyRecord:
 
     @cached_property
     def dataset(self) -> Dataset | None:
-        """The dataset; None if it, or its groups, are not in the cache any more."""
+        """The dataset; None if the cache no longer has the dataset or its groups."""
         try:
             config = self.runs[0].config
             return open_with_groups(self.directory.cache_dir, config.digest, config.validation)
@@ -81,12 +81,12 @@ class StudyRecord:
 
     @property
     def validation_name(self) -> str:
-        """The name of the images that a trial is validated on."""
+        """The name of the validation images of a trial."""
         return "validation split" if self.runs[0].config.folds == 1 else "validation splits of all folds"
 
     @cached_property
     def num_validated(self) -> int | None:
-        """Number of images that a trial is validated on, in all folds; None without the dataset."""
+        """Number of validation images of a trial, in all folds; None without the dataset."""
         if self.dataset is None:
             return None
         config = self.runs[0].config
@@ -95,7 +95,7 @@ class StudyRecord:
         return cut_validation(self.directory.cache_dir, config.digest, self.dataset, config.validation)
 
     def predictions(self, run: Run) -> Predictions | None:
-        """Return a trial's recorded predictions; None if they, or the images, are not in this folder."""
+        """Return a trial's recorded predictions; None if this folder lacks them or the images."""
         path, config = run.directory.predictions_path, run.config
         if self.dataset is None or not path.exists():
             return None
@@ -109,7 +109,7 @@ class StudyRecord:
 
     @cached_property
     def searched(self) -> Mapping[int | None, Mapping[str, Any]]:
-        """The active searched parameters of each trial, by name; {} without Optuna. A list is one value."""
+        """The active searched parameters of each trial, by name; a list is one value; {} without Optuna."""
         trials = [] if self.optuna_study is None else self.optuna_study.get_trials(deepcopy=False)
         return {trial.number: _join_items(trial.params) for trial in trials}
 
@@ -122,7 +122,7 @@ class StudyRecord:
 
     @cached_property
     def plotted_parameters(self) -> list[str]:
-        """Suggestions of every complete trial, most important first, or by name; [] if results are equal."""
+        """Suggestions of all complete trials, most important first, else by name; [] for equal results."""
         if self.importances or self.optuna_study is None:
             return [*self.importances]
         from optuna.search_space import intersection_search_space
@@ -134,7 +134,7 @@ class StudyRecord:
 
 
 def _join_items(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return suggestions by parameter; the items of a list become one list."""
+    """Return suggestions by parameter; the items of a list parameter become one list."""
     joined: dict[str, Any] = {}
     for name, value in params.items():
         parameter, item = split_suggestion(name)
@@ -151,7 +151,7 @@ def read_record(study: str, storage: str | None = None) -> StudyRecord:
     """Return the record of a study in the working folder; raise StudyError if it has no trial.
 
     Args:
-        storage: URL of the Optuna storage; the recorded one by default. If the recorded one cannot be read,
+        storage: URL of the Optuna storage; by default the recorded one. If that cannot be read,
             `problems` says so; if `storage` cannot be read, ZooError is raised.
     """
     problems: list[str] = []

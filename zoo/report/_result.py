@@ -31,12 +31,12 @@ class Interval:
     images: int
 
     def position(self, accuracy: float, start: float) -> float:
-        """Return where an accuracy is on an axis from `start` to 1, in percent."""
+        """Return the position of an accuracy, in percent, on an axis from `start` to 1."""
         return 100 * (accuracy - start) / max(1 - start, 1e-9)
 
 
 def interval(accuracy: float, num_images: int) -> Interval:
-    """Return an accuracy with its interval. Rounding may have moved it slightly out of the range 0 to 1."""
+    """Return an accuracy with its interval. An accuracy just outside 0 to 1, by rounding, is allowed."""
     return Interval(accuracy, *wilson_interval(min(max(accuracy, 0.0), 1.0), num_images), num_images)
 
 
@@ -57,7 +57,7 @@ class Result:
 
     @property
     def axis_start(self) -> float:
-        """The left end of the axis, with which both intervals fill about a third of it."""
+        """The left end of the axis, chosen so that both intervals fill about a third of it."""
         lows = [one.low for one in (self.test, self.validation) if one is not None]
         return max(0.0, 1 - 3 * (1 - min(lows, default=0.0)))
 
@@ -76,7 +76,7 @@ def result(record: StudyRecord) -> Result:
     elif scored is None and dataset is not None:
         command = f"zoo evaluate {shlex.quote(record.name)}"
         notes.append(
-            "The dataset has no test split, so there is no independent measurement."
+            "The dataset has no test split, so no score is independent of the search."
             if dataset.test is None
             else f"The best model is not scored on the test split yet: `{command}`."
         )
@@ -132,7 +132,7 @@ def _cards(record: StudyRecord) -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong prediction, as the page shows it; `address` is the address of the image."""
+    """A wrong prediction in the form that the page shows; `address` is the URL of the image."""
 
     address: str
     actual: str
@@ -145,11 +145,11 @@ class BestModel:
     """The best trial's parameters, and its predictions on the validation split.
 
     Args:
-        parameters: name, value, and whether it was searched; the searched ones first.
+        parameters: name, value, and True if it was searched; searched parameters first.
         plots: confusion matrix and calibration; [] if the predictions are not in this folder.
         mistakes: the most confident wrong predictions.
         note: the number of wrong predictions, or the reason why no predictions are shown.
-        error: the expected calibration error in words; "" without predictions.
+        error: the expected calibration error as text; "" without predictions.
     """
 
     run: Run
@@ -182,7 +182,7 @@ def best_model(record: StudyRecord) -> BestModel | None:
         parameters,
         [confusion(labels, predicted, names), reliability(fit)],
         _mistakes(found, names),
-        f"{wrong:,} of {len(labels):,} images of the {record.validation_name} are wrong.",
+        f"{wrong:,} of {len(labels):,} images of the {record.validation_name} are misclassified.",
         f"expected calibration error {fit.error:.3f}",
     )
 

@@ -1,4 +1,4 @@
-"""The Plotly figures of a search: Optuna's where they exist."""
+"""The Plotly figures of a search; those of Optuna, where they exist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MAX_LINES = 200  # trials in the parallel coordinates
 
 
 def search_plots(record: StudyRecord) -> list[Plot]:
-    """Return the figures that the record allows; [] without Optuna's study."""
+    """Return the figures that can be drawn from the record; [] without Optuna's study."""
     study = record.optuna_study
     if study is None:
         return []
@@ -50,8 +50,8 @@ def search_plots(record: StudyRecord) -> list[Plot]:
 def _one_objective(record: StudyRecord, index: int, runs: Sequence[Run] | None = None) -> optuna.Study:
     """Return the complete trials, or only `runs`, as a study with one objective.
 
-    The trials keep their numbers, except with `runs`. Optuna's argument `target` is no alternative: with it,
-    Optuna draws no best value, and assumes that lower values are better.
+    The trials keep their numbers, except with `runs`. Optuna's argument `target` cannot replace this: with
+    it, Optuna draws no best value, and assumes that lower values are better.
     """
     import optuna
 
@@ -96,9 +96,9 @@ def _integer_ticks(count: int) -> dict[str, Any]:
 
 
 def _set_range(figure: Figure, record: StudyRecord, index: int) -> None:
-    """Leave the worst tenth of the values out of the axis if it would take most of the figure.
+    """Remove the worst tenth of the values from the axis if they would take most of the figure.
 
-    If all values are equal, the axis covers ±10 %. Plotly would show 0.58 from -0.42 to 1.58.
+    If all values are equal, the axis covers ±10 %. Plotly's axis for 0.58 is -0.42 to 1.58.
     """
     values = np.array([run.summary[record.objectives[index].result] for run in record.ranked], float)
     low, high = np.quantile(
@@ -133,7 +133,7 @@ def _pareto_front(record: StudyRecord) -> Plot | None:
 
 
 def learning_curves(record: StudyRecord) -> Plot | None:
-    """Return the validation curves of all trials: the best in color, the others grey, pruned ones faint."""
+    """Return the validation curves of all trials: the best in color, others grey, pruned ones pale."""
     import plotly.graph_objects as go
 
     metric = record.runs[0].config.objective
@@ -162,7 +162,7 @@ def learning_curves(record: StudyRecord) -> Plot | None:
     epochs = max(event.epoch for run in record.runs for event in run.epochs)
     figure.update_xaxes(title="epoch", **_integer_ticks(epochs)).update_yaxes(title=metric)
     figure.update_layout(showlegend=True)
-    return Plot(figure, "Learning curves", f"{metric} by epoch; the best trials in color, pruned ones faint")
+    return Plot(figure, "Learning curves", f"{metric} by epoch; best trials in color, pruned ones pale")
 
 
 def _joined_curves(runs: Sequence[Run], metric: str) -> tuple[list[Any], list[Any], list[str]]:
@@ -213,15 +213,15 @@ def importances_figure(record: StudyRecord) -> Figure | None:
 def _parallel_coordinates(record: StudyRecord) -> Plot | None:
     from optuna.visualization import plot_parallel_coordinate
 
-    names = sorted(record.plotted_parameters[:_MAX_PARAMETERS])  # Optuna sorts them, too
+    names = sorted(record.plotted_parameters[:_MAX_PARAMETERS])  # in the order of Optuna
     if not names:
         return None
     shown, metric = record.ranked[:_MAX_LINES], record.objectives[0].metric
     figure = plot_parallel_coordinate(_one_objective(record, 0, shown), params=names, target_name=metric)
-    labels = [metric, *names]  # Optuna's are cut off
+    labels = [metric, *names]  # Optuna shortens long labels
     figure.update_xaxes(ticktext=[escape(label).replace(".", "<br>", 1) for label in labels], tickangle=0)
     figure.update_traces(marker_colorbar_title=None, selector={"mode": "markers"})
-    figure.update_xaxes(range=[-0.5, len(labels) - 0.8])  # with room for the numbers of the first axis
+    figure.update_xaxes(range=[-0.5, len(labels) - 0.8])  # this leaves room for the numbers of the first axis
     title = "Parallel coordinates"
     if len(shown) < len(record.ranked):
         title += f" of the best {len(shown)} trials"
@@ -290,7 +290,7 @@ def _timeline(record: StudyRecord) -> Plot | None:
         if shown:
             figure.add_bar(
                 y=[trial.number for trial in shown],
-                width=0.85,  # Plotly would draw wider bars for a state whose trials are far apart
+                width=0.85,  # by default, a state with trials far apart gets wider bars
                 base=starts,
                 x=[1000 * (end - start).total_seconds() for start, end in zip(starts, ends, strict=True)],
                 orientation="h",

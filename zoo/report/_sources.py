@@ -25,14 +25,14 @@ from zoo.report._record import StudyRecord
 from zoo.study import split_settings
 
 _NUM_SAMPLES = 6  # images of each class
-MAX_SHOWN = 40  # classes with samples; the others are folded, without samples
+MAX_SHOWN = 40  # classes with samples; the others are collapsed, without samples
 
 
 @dataclass(frozen=True)
 class ClassRow:
     name: str
     counts: list[str]
-    samples: str  # address of an image
+    samples: str  # URL of an image
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def reproduction(record: StudyRecord) -> Reproduction:
 
 
 def _plugin_files(record: StudyRecord) -> dict[str, str]:
-    """Return the path of the study's copy of each plugin file that its trials used, by the file's name."""
-    best = [] if record.best is None else [record.best]  # the last of several versions remains
+    """Return the path of the study's copy of each plugin file that its trials used, by file name."""
+    best = [] if record.best is None else [record.best]  # last, so that its versions of the files win
     return {
         name: kept_path(record.directory.path, name, version).as_posix()
         for run in [*record.runs, *best]
@@ -158,7 +158,7 @@ def _plugin_arguments(files: Mapping[str, str]) -> str:
 
 
 def _tune_command(record: StudyRecord) -> str:
-    """Return a command for a search that was started with `zoo.tune`."""
+    """Return a command for a search that was started in Python with `zoo.tune`."""
     settings = (part for one in _overrides(record) for part in ("--set", one))
     command = shlex.join(["zoo", "tune", record.name, "--trials", str(len(record.runs)), *settings])
     return command + _plugin_arguments(_files_to_give(record))

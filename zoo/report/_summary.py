@@ -1,4 +1,4 @@
-"""The result of a study in a notebook: a summary with small curves, the importances, a link to the report."""
+"""The result of a study in a notebook: a summary with curves, importances, and a link to the report."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from zoo.tuning.recorded_search import MIN_TRIALS_FOR_IMPORTANCES
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_MAX_ROWS, _MAX_COLUMNS = 8, 8  # of the table of trials
-_WIDTH, _HEIGHT = 320, 110  # pixels of a small figure
+_MAX_ROWS, _MAX_COLUMNS = 8, 8  # in the table of trials
+_WIDTH, _HEIGHT = 320, 110  # pixels; a small figure
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The trials in the report: a table, the reasons of those without a result, the savings by pruning."""
+"""The trials in the report: a table, reasons for missing results, and what pruning saved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_NAMED = 8  # trials that are listed beside a reason
 
 
 def seconds_of(run: Run) -> float:
-    """Return the training time of a trial in seconds, also if it is not complete."""
+    """Return the training time of a trial in seconds, even if the trial is not complete."""
     total = sum(event.metrics.get("epoch_seconds", 0.0) for event in run.epochs)
     return float(run.summary.get("train_seconds", total))
 
@@ -56,7 +56,7 @@ def leaderboard(record: StudyRecord) -> Leaderboard:
         if "parameters" not in metrics:
             row["weights"] = _result_text(run, "parameters")
         row["time"] = duration(seconds_of(run))
-        configured = flat_parameters(run)  # Optuna has some values in another form
+        configured = flat_parameters(run)  # Optuna stores some values in another form
         own = {**searched.get(run.number, {})}
         own |= {name: configured[name] for name in own.keys() & configured.keys()}
         row |= {name: parameter_text(own[name]) if name in own else "" for name in names}
@@ -65,7 +65,7 @@ def leaderboard(record: StudyRecord) -> Leaderboard:
 
 
 def _result_text(run: Run, key: str, metric: str = "") -> str:
-    """Return a result of a trial as the text of `metric`, by default of `key`; "" if it has none."""
+    """Return a result of a trial as text, in the format of `metric` (default `key`); "" if it has none."""
     return format_value(metric or key, run.summary[key]) if key in run.summary else ""
 
 
@@ -79,7 +79,7 @@ def _front(record: StudyRecord) -> list[int]:
 
 
 def _searched(record: StudyRecord) -> Mapping[int | None, Mapping[str, Any]]:
-    """Return the searched parameters of each trial; without Optuna, those whose values differ."""
+    """Return the searched parameters of each trial; without Optuna, parameters whose values differ."""
     if record.searched:
         return record.searched
     flat = {run.number: flat_parameters(run) for run in record.runs}
@@ -107,7 +107,7 @@ def flat_parameters(run: Run) -> dict[str, Any]:
 
 
 def reasons(record: StudyRecord) -> list[tuple[str, str]]:
-    """Return the trials without a result, grouped by reason, and each reason."""
+    """Return groups of trials without a result: the trials as text, and the reason."""
     numbers: dict[tuple[str, str], list[str]] = {}
     for run in record.runs:
         state = run.shown_state
@@ -125,10 +125,10 @@ def _listed(numbers: Sequence[str]) -> str:
 
 
 def pruning(record: StudyRecord) -> list[str]:
-    """Return sentences about the epochs and the time that pruning saved at most; [] if no trial was pruned.
+    """Return sentences about the epochs and time that pruning saved at most; [] if no trial was pruned.
 
     Rejected trials and trials whose event log is lost do not count. The time of an epoch that was not trained
-    is the mean time of those that its trial trained.
+    is the mean time of the trained epochs of its trial.
     """
     pruned = [run for run in record.runs if run.shown_state == "pruned" and run.epochs]
     if not pruned:
@@ -144,7 +144,7 @@ def pruning(record: StudyRecord) -> list[str]:
     return [
         f"{trials} pruned after {trained:,} epochs in total.",
         f"That saved at most {saved:,} epochs ({share}), about {duration(seconds)} at the speed of each "
-        "trial. It is less if some of them would have stopped early without pruning.",
+        "trial. Pruning saved less if patience would have stopped some of these trials early.",
     ]
 
 

@@ -1,7 +1,7 @@
-"""The ASGI application: MLflow's scoring server, with images and a page.
+"""The ASGI application: MLflow's scoring server, extended by images and a page.
 
-This application answers `POST /invocations` with images; MLflow answers every other request. All predictions,
-also MLflow's, run in one thread, so that the model gets one request at a time.
+This application answers the page and `POST /invocations` with images; MLflow answers all other requests.
+All predictions, also those of MLflow, run in one thread, so that the model processes one request at a time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def application(classifier: Classifier, *, host: str, address: str, max_request_
     Args:
         host: the address on which the server listens.
         address: the URL of the server.
-        max_request_mb: the largest body that is accepted, in megabytes.
+        max_request_mb: the largest accepted body, in megabytes.
     """
     return _Application(_Model(classifier), allowed_names(host), address, max_request_mb)
 
@@ -54,7 +54,7 @@ class _Model:
         self.classifier = classifier
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._image_shape = tuple(classifier.model.input_shape[1:])
-        # The first prediction is slow, so it is made before the server starts.
+        # The first prediction is slow, so it runs before the server starts.
         list(classifier.predictions(np.zeros((1, *self._image_shape), np.uint8)))
 
     async def classes(self, images: Sequence[PostedImage], top: int | None) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ class _Model:
         return documents
 
     def scores(self, pixels: Any) -> Any:
-        """Return the probabilities for pixels in one of MLflow's formats. A row of a table is an image."""
+        """Return the probabilities for pixels in a format of MLflow. In a table, each row is an image."""
         return self._thread.submit(self._scores, pixels).result()
 
     def _scores(self, pixels: Any) -> Any:
@@ -103,11 +103,11 @@ class _Application:
         if scope["type"] != "http":
             await self._mlflow(scope, receive, send)
             return
-        with suppress(ClientDisconnect, asyncio.CancelledError):  # the client has gone, or the server stops
+        with suppress(ClientDisconnect, asyncio.CancelledError):  # client disconnected, or server stops
             await self._respond(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, also with an error."""
+        """Answer a request, with an error if necessary."""
         request = Request(scope, receive)
         body = b""
         try:
@@ -118,7 +118,7 @@ class _Application:
             raise
         except ZooError as error:
             response = _problem(getattr(error, "status", 400), str(error))
-        except Exception as error:  # from the model, for example from a layer of a plugin
+        except Exception as error:  # raised by the model, such as by a layer of a plugin
             response = _problem(500, _log_error(error))
         try:
             if response is None:
@@ -131,7 +131,7 @@ class _Application:
     async def _body(self, request: Request) -> bytes:
         """Return the body; raise RequestError if it is too large.
 
-        A body that is too large is read to its end and discarded, because many clients read the answer only
+        A body that is too large is read and discarded, because many clients read the answer only
         after they have sent everything.
         """
         chunks: list[bytes] = []
@@ -151,7 +151,7 @@ class _Application:
         return b"".join(chunks)
 
     async def _answer(self, request: Request, body: bytes) -> Response | None:
-        """Return the answer to a request with images; None for a request that MLflow answers."""
+        """Return the answer to a request with images; None if MLflow answers the request."""
         if (request.method, request.scope["path"]) != ("POST", "/invocations"):
             return None
         content_type = request.headers.get("content-type")
@@ -199,7 +199,7 @@ def _unify_errors(scope: Scope, receive: Receive, send: Send) -> Send:
 
 
 def _in_mlflow_form(start: Message, text: str) -> Response:
-    """Return an error in the form of MLflow's errors, with the header `Allow` that status 405 has."""
+    """Return an error in the form of MLflow's errors, with the header `Allow` of status 405."""
     document: Any = text
     with suppress(ValueError):
         document = json.loads(text)
@@ -215,7 +215,7 @@ def _in_mlflow_form(start: Message, text: str) -> Response:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that first gives a body that was already read, then continues with `receive`."""
+    """Return a `receive` that gives `body`, which was read before, and then continues with `receive`."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

@@ -11,14 +11,14 @@ from typing import Any
 
 from zoo.errors import ZooError, one_line
 
-PostedImage = tuple[str | int, bytes]  # file name, or else the number of the image in the request; content
+PostedImage = tuple[str | int, bytes]  # file name, or the number of the image in the request; content
 
-_MAX_IMAGES = 1000  # in a request
+_MAX_IMAGES = 1000  # in one request
 _DATA_URL = re.compile(r"data:[^,]*;base64,")
 
 
 class RequestError(ZooError):
-    """A request that is refused, with its HTTP status."""
+    """The reason to refuse a request, with the HTTP status."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -29,7 +29,7 @@ def posted_images(content_type: str, body: bytes) -> list[PostedImage] | None:
     """Return the images in a body; None if it has a format that MLflow reads.
 
     Raises:
-        RequestError: the body has a format of images, but no image, or too many.
+        RequestError: the body has an image format, but no image or too many.
     """
     header = Message()
     header["Content-Type"] = content_type
@@ -49,7 +49,7 @@ def posted_images(content_type: str, body: bytes) -> list[PostedImage] | None:
 def _files_in_form(body: bytes, boundary: str) -> list[PostedImage]:
     """Return the files in a form (RFC 7578)."""
     delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
-    # The text before the first delimiter is not a part. A maximum of splits limits the memory.
+    # The text before the first delimiter is not a part. The limit of splits bounds the memory.
     parts = (b"\r\n" + body).split(delimiter, 2 * _MAX_IMAGES)[1:]
     if not boundary or not parts:
         raise RequestError("the form cannot be read: expected parts with the boundary of its Content-Type.")

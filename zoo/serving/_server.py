@@ -26,7 +26,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        reason = str(error.strerror or error).partition(" (while")[0]  # Python adds the address
+        reason = str(error.strerror or error).partition(" (while")[0]  # Python repeats the address
         raise ZooError(
             f"zoo cannot listen on {host}, port {port}: {reason}; choose another --port or --host"
         ) from None
@@ -39,7 +39,7 @@ def address(listener: socket.socket, host: str) -> str:
 
 
 def run(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; call `on_ready` once requests can be answered.
+    """Serve until Ctrl-C or SIGTERM; call `on_ready` when the server can answer requests.
 
     uvicorn logs a line for each request on stderr.
     """
@@ -57,8 +57,8 @@ def run(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -> 
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # omits the lines about its start
-    # When uvicorn has stopped, it sends the signal to its own process again.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # hides messages about the start
+    # When uvicorn has stopped, it raises the signal again in its own process.
     with Interrupts() as interrupts, suppress(Interrupted), interrupts.interruptible():
         _Server(config, on_ready).run(sockets=[listener])
 

@@ -4,9 +4,9 @@ A page of another site can make a browser send requests to this machine. The bro
 the page cannot change:
 
 - `Origin` is the site of the page. It must be the address to which the request goes.
-- `Host` is the name to which the request goes. If the server listens on the loopback interface only, it must
-  be a name of this interface. Otherwise a site whose name resolves to 127.0.0.1 (DNS rebinding) would have
-  the right `Origin`.
+- `Host` is the name to which the request goes. If the server listens only on the loopback interface, `Host`
+  must be a name of this interface. Otherwise a site whose name resolves to 127.0.0.1 (DNS rebinding) would
+  have the right `Origin`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOOPBACK_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 
 def is_loopback(host: str) -> bool:
-    """Return True if only this machine can reach the address."""
+    """Return True if only this machine can connect to the address."""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host.lower() == "localhost"
@@ -53,7 +53,7 @@ def check_source(headers: Headers, names: frozenset[str]) -> None:
 
 
 def _parts(address: str) -> SplitResult:
-    """Return the parts of an address; empty ones if it is invalid."""
+    """Return the parts of an address; empty parts if it is invalid."""
     with suppress(ValueError):
         return urlsplit(address)
     return urlsplit("")
