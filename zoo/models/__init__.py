@@ -6,8 +6,8 @@ classifier.py   zoo.Classifier: a model with its class names
 listing.py      zoo.list_models: the registered models
 promoting.py    promote: make a model the champion of a registered model
 formats.py      the formats of exported models
-exporting.py    export_model: write a model in another format, and compare it with the original
-packing.py      pack_model, unpack_model: one file with a model and all that is known about it
+exporting.py    export_model: write a model in another format, and compare the two
+packing.py      pack_model, unpack_model: one file with a model and all facts about it
 recorded.py     the model and the dataset of a recorded run
 image_files.py  the image files that the arguments of a command name
 """

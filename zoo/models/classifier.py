@@ -1,4 +1,4 @@
-"""A trained model with its class names: image files or arrays in, classes with probabilities out."""
+"""A trained model with its class names: takes image files or arrays, returns classes with probabilities."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BATCH_SIZE = 32
-_BATCHES_AHEAD = 2  # decoded while the model computes
+_BATCHES_AHEAD = 2  # batches that are decoded while the model computes
 
 Array = npt.NDArray[Any]
 Image = str | Path | bytes | Array  # a path, the content of an image file, or pixels
@@ -40,7 +40,7 @@ class Prediction:
     """The model's answer for one image.
 
     Args:
-        image: the path of the image file; for pixels and bytes, the position among the given images, from 0.
+        image: the path of the image file; for pixels and bytes, the position in the given images, from 0.
         probabilities: the probability of each class, `(classes,)`; None if the image cannot be read.
         problem: the reason why the image cannot be read, without its path; "" if it can be read.
     """
@@ -51,7 +51,7 @@ class Prediction:
 
 
 class Classifier:
-    """A trained model that names the classes of images.
+    """A trained model that returns the class names of images.
 
         classifier = zoo.Classifier("cats_and_dogs")
         classifier.predict("photos/rex.jpg")
@@ -64,10 +64,10 @@ class Classifier:
         info: the facts about the model; `zoo.training.info.ModelInfo`.
         class_names: the names in the order of the model's outputs; `"0"`, `"1"` … if the model does not name
             its classes.
-        model: the Keras model: raw pixels 0–255 in, class probabilities `(batch, classes)` out.
+        model: the Keras model: takes raw pixels 0–255, returns class probabilities `(batch, classes)`.
 
     Raises:
-        ModelError: `zoo.load_model` raises it, or the model does not classify images of one size.
+        ModelError: as for `zoo.load_model`; or the model does not classify images of one size.
     """
 
     def __init__(self, model: str | Path | FoundModel, *, plugins: Sequence[Any] = ()) -> None:
@@ -102,7 +102,7 @@ class Classifier:
         """Return the most probable classes of each image, a row per image in the given order.
 
         Columns: `image` (path, or number from 0), `class`, `probability`; with `top` above 1 also `class_2`,
-        `probability_2` and so on. A file that cannot be read has no class, and a warning names it.
+        `probability_2` and so on. An unreadable file has no class, and causes a warning.
 
         Args:
             images: paths of image files, or their content as `bytes`, decoded as in training; or pixels
@@ -137,7 +137,7 @@ class Classifier:
             pending: deque[list[tuple[str | int, Future[Array]]]] = deque()
             size = 0
             for batch in _batches(readers, batch_size):
-                size = size or len(batch)  # of the first batch; the last one may be smaller
+                size = size or len(batch)  # size of the first batch; the last batch may be smaller
                 pending.append([(name, pool.submit(read)) for name, read in batch])
                 if len(pending) > _BATCHES_AHEAD:
                     yield from self._predict_batch(pending.popleft(), size)
@@ -153,7 +153,7 @@ class Classifier:
     def _predict_batch(
         self, batch: Sequence[tuple[str | int, Future[Array]]], size: int
     ) -> Iterator[Prediction]:
-        """Yield the predictions of a batch. Zeros pad it to `size`, so that the model is compiled once."""
+        """Yield the predictions of a batch. Zeros pad it to `size`, so that Keras compiles once."""
         images = np.zeros((size, *self._image_shape), np.float32)
         problems: dict[int, str] = {}
         for position, (_, reading) in enumerate(batch):

@@ -28,7 +28,7 @@ from zoo.tuning.display import Display
 _NUM_COMPARED = 100  # images on which the exported model is compared with the original
 _NUM_CALIBRATION = 300  # training images that determine the ranges of int8 values
 _NUM_SCORED = 1000  # images on which the accuracy of a quantized model is measured
-_MAX_DIFFERENCE = 1e-3  # of a probability; float32 rounding explains no more
+_MAX_DIFFERENCE = 1e-3  # of two probabilities; rounding in float32 causes smaller differences
 
 Array = npt.NDArray[Any]
 
@@ -39,13 +39,13 @@ class Exported:
 
     Args:
         path: the exported file or folder.
-        details_path: the JSON file beside it, with the class names and all that is known about the model.
+        details_path: the JSON file beside it, with the class names and all other facts about the model.
         images: the images of the comparison, such as `100 images of the test split of mnist`.
         num_images: the number of these images.
         largest_difference: the largest difference between the models' probabilities.
         num_equal: the number of images for which both models name the same class.
         accuracies: the accuracy of the original, that of the exported model, and the number of images; None
-            unless the model is quantized and labels are known.
+            unless the model is quantized and the labels are known.
         calibration: the images that determined the ranges of a quantized model; "" for other models.
     """
 
@@ -83,7 +83,7 @@ def export_model(
 ) -> Exported:
     """Write a model in one of `FORMATS`, and compare it with the original in the format's own runtime.
 
-    The file and the JSON file beside it appear when both are complete and the exported model has run.
+    The file and the JSON file beside it appear only when both are complete and the exported model has run.
 
     Args:
         output: the file or folder to write; by default named like the study, in the working folder.
@@ -270,7 +270,7 @@ def _details(found: FoundModel, format: str) -> dict[str, Any]:
 
 
 def _call(found: FoundModel, format: str, function: Any, *arguments: Any) -> Array:
-    """Call a function of `formats` in a worker process; if it fails, the process's output is kept."""
+    """Call a function of `formats` in a worker process; after a failure, keep the output of the process."""
     handle, name = tempfile.mkstemp(prefix="zoo-export-", suffix=".log")
     os.close(handle)
     log_path, is_kept = Path(name), False
@@ -282,14 +282,14 @@ def _call(found: FoundModel, format: str, function: Any, *arguments: Any) -> Arr
         where = f"; the output is in {name}" if is_kept and name not in str(error) else ""
         raise ModelError(f"{found.name} cannot be exported as {format}: {error}{where}") from None
     finally:
-        if not is_kept:  # also after Ctrl-C
+        if not is_kept:  # even after Ctrl-C
             log_path.unlink()
 
 
 def _place(source: Path, path: Path) -> None:
-    """Move `source` to `path`; a folder that is there already goes into the temporary folder of `source`."""
+    """Move `source` to `path`; move an existing folder into the temporary folder first."""
     for file in source.rglob("*") if source.is_dir() else [source]:
         flush_to_disk(file)
-    if path.exists() and (path.is_dir() or source.is_dir()):  # a rename replaces only a file by a file
+    if path.exists() and (path.is_dir() or source.is_dir()):  # a rename can only replace a file by a file
         path.rename(source.with_name("replaced"))
     source.replace(path)

@@ -42,12 +42,12 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, eq=False)
 class FoundModel:
-    """A trained model: its file, and what is known about it.
+    """A trained model: its file, and the facts about it.
 
     Args:
-        name: a name for messages: the user's text, or the trial or address that it stands for.
+        name: a name for messages: the user's text, or the trial or address that the text means.
         path: the `.keras` file. A copy from MLflow is deleted with this object.
-        info: the facts in the file; for a recorded run, with the present name of its study.
+        info: the facts in the file; for a recorded run, with the current name of its study.
         run: the recorded trial or standalone run, if the model was found in its folder; else None.
         address: the address in MLflow, if the model was found there; else "".
     """
@@ -59,10 +59,10 @@ class FoundModel:
     address: str = ""
 
     def dataset(self, display: Display | None = None) -> Dataset:
-        """Return the dataset that the model was trained on; for a recorded run, it may be prepared again.
+        """Return the dataset that the model was trained on; a recorded run's dataset may be prepared again.
 
         Raises:
-            ZooError: the cache of the working folder does not have it, or it cannot be prepared again.
+            ZooError: the dataset is not in the cache of the working folder, or cannot be prepared again.
         """
         if self.run is not None:
             return dataset_of(self.run, display or PlainDisplay())
@@ -76,11 +76,11 @@ class FoundModel:
 
 
 def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
-    """Return the model that `model` names; this module lists the forms of a name.
+    """Return the model that `model` names; the docstring of this module lists the forms of names.
 
-    If `model` has several meanings, a study comes first, then an existing path, then a registered model. It
-    is an error if it names both a study and a folder with a model. The name of a registered model stands for
-    its version with the alias `champion`, or else for the newest one.
+    If several models match, a study comes first, then an existing path, then a registered model. A name of
+    both a study and a folder with a model is an error. The name of a registered model means its version with
+    the alias `champion`, or else its newest version.
 
     Args:
         display: shows problems with the record; plain lines on stderr by default.
@@ -91,7 +91,7 @@ def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
     """
     text, path = str(model), Path(model)
     if text.startswith("~"):
-        with suppress(RuntimeError):  # no such user
+        with suppress(RuntimeError):  # `~NAME` with an unknown user
             path = path.expanduser()
     display = display or PlainDisplay()
     registered = registered_parts(text)
@@ -120,7 +120,7 @@ def find_model(model: str | Path, display: Display | None = None) -> FoundModel:
 
     store = _store(text)
     address = named_address(store, text)
-    # The address is a path if MLflow does not have the study's best trial yet.
+    # `named_address` returns a path if MLflow lacks the best trial of the study.
     return _in_mlflow(store, address) if ":/" in address else _at_path(Path(address))
 
 
@@ -168,7 +168,7 @@ def _of_run(run: Run, name: str) -> FoundModel:
     with ExitStack() as stack:
         path = stack.enter_context(model_of(run))
         info = read_info(path)
-        is_copy = run.uid() is None and info.study  # a copied folder does not say which study it belongs to
+        is_copy = run.uid() is None and info.study  # a copied folder does not name its study
         if not is_copy:  # the study may have been renamed since
             info = replace(info, study=run.study, trial=run.number)
         return _with_cleanup(stack, FoundModel(name, path, info, run))
@@ -186,6 +186,6 @@ def _in_mlflow(store: Store, address: str) -> FoundModel:
 
 
 def _with_cleanup(stack: ExitStack, found: FoundModel) -> FoundModel:
-    """Close `stack`, which has the temporary files of `found`, when `found` is deleted."""
+    """Return `found`; close `stack`, which has its temporary files, when `found` is deleted."""
     weakref.finalize(found, stack.pop_all().close)
     return found

@@ -1,7 +1,7 @@
-"""The formats of `zoo export`: a conversion to each, and the runtime that runs the result.
+"""The formats of `zoo export`: the conversion to each format, and the runtime of the result.
 
-Every function here is called in a worker process. An exported model runs in a process of its own, in which
-nothing of the original model is loaded.
+Every function here runs in a worker process. An exported model runs in its own process, which loads nothing
+of the original model.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def run(name: str, path: Path, images: Array) -> Array:
 
 
 def _reason(error: Exception) -> str:
-    """Return an error in one line; for LiteRT's converter, the operations that it does not support."""
+    """Return an error in one line; for LiteRT's converter, only the unsupported operations."""
     text = one_line(error)
     operations = re.findall(r"(?:Flex|Custom) ops: (.*?) Details", text)
     if operations:
@@ -98,12 +98,12 @@ def _reason(error: Exception) -> str:
 
 
 def _export(model: keras.Model, target: Path, format: str, batch_size: int | None, **options: Any) -> None:
-    """Export a model with Keras: in inference mode, and with float32 images as its input."""
+    """Export a model with Keras, in inference mode and with float32 images as input."""
     import keras
 
     images = keras.Input(model.input_shape[1:], batch_size, "float32", name="image")
-    # Keras 3.15 exports a network inside a network, such as a pretrained base, in training mode, with dropout
-    # and batch statistics, unless `training=False` is given.
+    # Keras 3.15 exports a network inside a network, such as a pretrained base, in training mode (with dropout
+    # and batch statistics) unless `training=False` is given.
     inference = keras.Model(images, model(images, training=False))
     signature = [keras.InputSpec(shape=images.shape, dtype="float32", name="image")]
     inference.export(target, format=format, input_signature=signature, verbose=False, **options)
@@ -123,7 +123,7 @@ def _to_saved_model(
     model: keras.Model, _: Path, target: Path, details: Mapping[str, Any], __: Array | None
 ) -> None:
     _export(model, target, "tf_saved_model", None)
-    extra = target / "assets.extra"  # TensorFlow's folder for files that its own functions do not read
+    extra = target / "assets.extra"  # a folder that TensorFlow reserves for other programs
     extra.mkdir()
     (extra / "zoo.json").write_text(json.dumps(details, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -179,7 +179,7 @@ def _to_litert(
     model: keras.Model, _: Path, target: Path, details: Mapping[str, Any], calibration: Array | None
 ) -> None:
     _export(model, target, "litert", 1, **backend.litert_options(calibration))
-    # TensorFlow Lite's "associated files": a zip archive behind the model, which interpreters do not read.
+    # An "associated file" of TensorFlow Lite: a zip archive after the model, which interpreters do not read.
     with zipfile.ZipFile(target, "a") as archive:
         archive.writestr("labels.txt", "\n".join(details["class_names"] or []))
         archive.writestr("zoo.json", json.dumps(details, indent=1, ensure_ascii=False))

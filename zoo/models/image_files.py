@@ -12,12 +12,12 @@ from zoo.files import is_special
 
 
 def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[list[str], list[str]]:
-    """Return the image files that `arguments` name, in order, and a problem for each argument without any.
+    """Return the image files that `arguments` name, in order, and a problem for each argument without images.
 
     Args:
-        arguments: files, which are returned even if they do not exist; folders, which are searched with their
-            subfolders for files with the suffix or content of an image, except hidden ones; patterns that the
-            shell has not expanded, such as `photos/**/*.jpg`; and `-` for the lines of `listed`.
+        arguments: files, also missing ones; folders, searched with their subfolders for files with the suffix
+            or content of an image, except hidden ones; patterns that the shell has not expanded, such as
+            `photos/**/*.jpg`; and `-` for the lines of `listed`.
         listed: more arguments, one per line.
     """
     files: list[str] = []
@@ -40,7 +40,7 @@ def image_files(arguments: Iterable[str], listed: Iterable[str] = ()) -> tuple[l
 
 
 def _with_lines(arguments: Iterable[str], listed: Iterable[str]) -> Iterator[str]:
-    """Yield the arguments, with the lines of `listed` in the place of each `-`; empty lines are left out."""
+    """Yield the arguments, with each `-` replaced by the lines of `listed` that are not empty."""
     for argument in arguments:
         if argument == "-":
             yield from (line.rstrip("\r\n") for line in listed if line.strip())
@@ -49,10 +49,10 @@ def _with_lines(arguments: Iterable[str], listed: Iterable[str]) -> Iterator[str
 
 
 def _expand(pattern: str) -> Iterator[str]:
-    """Yield the paths that match a pattern; `**` follows no links, since links may form a cycle."""
+    """Yield the paths that match a pattern; `**` follows no links, because links may form a cycle."""
     parts = Path(pattern).parts
     if "**" not in parts:
-        yield from glob.glob(pattern)  # noqa: PTH207  # it may be absolute
+        yield from glob.glob(pattern)  # noqa: PTH207  # the pattern may be absolute
         return
     at = parts.index("**")
     for root in glob.glob(str(Path(*parts[:at]))) if at else ["."]:  # noqa: PTH207

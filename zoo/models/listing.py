@@ -32,7 +32,7 @@ def list_models(
 
     Columns: `model`, a name for `zoo.load_model` such as `mnist_cnn/3`; `name`, `version`, `aliases`,
     `dataset`, `architecture`, `test_accuracy`, `parameters`, `study`, `trial`, `dataset.digest`, `created`,
-    and `address` in MLflow. A model that zoo did not train has empty cells; the filters omit it.
+    and `address` in MLflow. A model that zoo did not train has empty cells, and the filters exclude it.
 
     Args:
         pattern: a pattern of the models' names, such as `"mnist*"`.
@@ -85,9 +85,9 @@ def is_model_id(text: str) -> bool:
 
 
 def registered_parts(text: str) -> dict[str, str]:
-    """Return `name`, `alias` and `version` of `NAME`, `NAME@ALIAS` or `NAME/VERSION`, also after `models:/`.
+    """Return `name`, `alias` and `version` of `NAME`, `NAME@ALIAS` or `NAME/VERSION`, also with `models:/`.
 
-    A part that is not named is "". Any other text, also the ID of a logged model, gives {}.
+    A missing part is "". Any other text, such as the ID of a logged model, gives {}.
     """
     match = None if is_model_id(text) else _REGISTERED.fullmatch(text)
     return {} if match is None else match.groupdict(default="")
@@ -96,7 +96,7 @@ def registered_parts(text: str) -> dict[str, str]:
 def find_registered(model: str) -> ModelVersion:
     """Return a version of a registered model: `NAME`, `NAME@ALIAS` or `NAME/VERSION`.
 
-    `NAME` stands for the version with the alias `champion`, or else for the newest one.
+    `NAME` means the version with the alias `champion`, or else the newest version.
 
     Raises:
         TrackingError: MLflow does not answer, or there is no such version.

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def load_model(model: str | Path, *, plugins: Sequence[Any] = ()) -> keras.Model:
-    """Return a trained model: raw pixels 0–255 in, class probabilities `(batch, classes)` out.
+    """Return a trained model: it takes raw pixels 0–255 and returns class probabilities.
 
-    The plugins that define its layers are imported first. A warning names each plugin that is installed in
-    another version than the one of the training.
+    The plugins that define its layers are imported first. A warning names each plugin whose installed version
+    differs from that of the training.
 
     Args:
         model: a study, for its best trial; a registered model, `NAME`, `NAME@ALIAS` or `NAME/VERSION`; an
             address in MLflow, `models:/m-…` or `runs:/…`; the folder of a run, of a trial or of a model in
             MLflow; or a `.keras` file.
-        plugins: plugin files that define its layers: paths, or imported modules of one file.
+        plugins: plugin files that define layers of the model: paths, or imported modules of one file.
 
     Raises:
-        ModelError: there is no such model, its name is ambiguous, or a plugin that it needs is not installed
+        ModelError: there is no such model, its name is ambiguous, or a plugin of the model is not installed
             or not given.
         TrackingError: MLflow does not answer, has no such model, or lacks the model of the best trial.
     """

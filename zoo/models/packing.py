@@ -1,16 +1,16 @@
-"""Packs: one file with a model and all that is known about it.
+"""Packs: one file with a model and all facts about it.
 
 A pack is a zip archive of uncompressed members. The same model always gives the same bytes:
 
     SHA256SUMS     the checksum of every other member, in the format of `sha256sum`
     model.keras    the model
-    info.json      the facts about the model, as in its file
-    README.md      the card of a registered model, or else the same facts for people
-    config.json    the configuration of the trial that trained it, if its record is in the working folder
-    study.toml     the study file, under the same condition
+    info.json      the facts about the model, as in `model.keras`
+    README.md      the card of a registered model, or else the facts of `info.json` as text
+    config.json    the configuration of the trial that trained the model, if the working folder has its record
+    study.toml     the study file, if the working folder has that record
     my_net.py      every plugin file that the model or its trial needs
 
-Unpacking reads bytes, and never loads the model. Checksums detect damage, not a forged pack.
+Unpacking reads bytes, and never loads the model. Checksums detect damage, but not forgery.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _CHECKSUMS, _MODEL = "SHA256SUMS", "model.keras"
 _MEMBERS = (_CHECKSUMS, _MODEL, "info.json", "README.md", "config.json", "study.toml")
 _PLUGIN_FILE = re.compile(r"[A-Za-z_]\w*\.py", re.ASCII)
 _MAX_TEXT = 1 << 22  # bytes of a member other than the model
-_MAX_GROWTH = 1 << 28  # bytes by which the content of a `.keras` file may be larger than the file
-_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip archive can have; any fixed one would do
+_MAX_GROWTH = 1 << 28  # bytes; limit of the size of a `.keras` file's content minus the file's size
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of a zip archive; any fixed date works
 
 
 def pack_model(found: FoundModel, file: Path, *, overwrite: bool = False) -> list[str]:
     """Write a pack of a model to `file`, and return the names of its members.
 
     Raises:
-        ModelError: the model is damaged, or needs a plugin file of which there is no copy.
+        ModelError: the model is damaged, or no copy of a plugin file that it needs exists.
         ZooError: `file` exists, or cannot be written.
     """
     if os.path.lexists(file) and not overwrite:
@@ -83,14 +83,14 @@ def unpack_model(file: Path, folder: Path) -> ModelInfo:
     """Verify a pack, place its members in a new folder, and return the facts about its model.
 
     Raises:
-        ModelError: the file is no pack, is damaged, or has members that no pack has.
+        ModelError: the file is not a pack, is damaged, or has unknown members.
         ZooError: `folder` exists.
     """
     if os.path.lexists(folder):
         raise ZooError(f"{folder} exists already. Give another folder with --output.")
     if not folder.parent.is_dir():
         raise ZooError(f"--output: the folder {folder.parent} does not exist; create it first.")
-    if not file.is_file():  # opening a named pipe would wait for its other end
+    if not file.is_file():  # such as a named pipe, which blocks when it is opened
         what = f"{file} is not a file" if os.path.lexists(file) else f"there is no file {file}"
         raise ModelError(f"{what}. Expected a pack, which `zoo models pack` writes.")
     with _open_pack(file) as archive:
@@ -110,7 +110,7 @@ def unpack_model(file: Path, folder: Path) -> ModelInfo:
 
 
 def _texts(found: FoundModel, run: Run | None) -> Mapping[str, str]:
-    """Return the content of the members of a pack that are text."""
+    """Return the content of the text members of a pack."""
     from zoo.tracking import model_card
 
     texts = {
@@ -128,8 +128,8 @@ def _texts(found: FoundModel, run: Run | None) -> Mapping[str, str]:
 def _plugin_files(found: FoundModel, run: Run | None) -> dict[str, bytes]:
     """Return the content of the plugin files that the model or its trial needs, by name.
 
-    It is that of the given files, of the copies in the record, or of the folder of an unpacked pack. Raises
-    ModelError if there is no copy of a file with layers of the model.
+    The content comes from given files, from copies in the record, or from the folder of an unpacked pack.
+    Raises ModelError if there is no copy of a file with layers of the model.
     """
     needed = {name: short_digest(digest) for name, digest in found.info.plugin_files.items()}
     used = run.config.plugins.items() if run is not None else ()
@@ -145,7 +145,7 @@ def _plugin_files(found: FoundModel, run: Run | None) -> dict[str, bytes]:
         same = [copy for copy in copies if short_digest(hashlib.sha256(copy).hexdigest()) == version]
         if not same and name in found.info.plugin_files:
             raise ModelError(
-                f"the model {found.name} needs the plugin file {name} ({version}…), of which there is no "
+                f"the model {found.name} needs the plugin file {name} ({version}…), which has no "
                 f"copy here; add `--plugin {name}`."
             )
         if same:
@@ -154,7 +154,7 @@ def _plugin_files(found: FoundModel, run: Run | None) -> dict[str, bytes]:
 
 
 def _run_of(found: FoundModel) -> Run | None:
-    """Return the run that trained the model; None unless the working folder records it with this model."""
+    """Return the run that trained the model; None if the working folder has no run with this model."""
     if found.run is not None or found.info.trial is None:
         return found.run
     trial = StudyDirectory(Path.cwd(), found.info.study).trial(found.info.trial)
@@ -163,7 +163,7 @@ def _run_of(found: FoundModel) -> Run | None:
 
 
 def _registered_card(found: FoundModel) -> str:
-    """Return the card of a registered model; "" if the model was found by another name."""
+    """Return the card of a registered model; "" if the model was found by a name of another form."""
     if not found.address.startswith("models:/"):
         return ""
     with suppress(ZooError):  # `models:/m-…` is the address of a logged model, not of a registered one
@@ -175,13 +175,13 @@ def _member(name: str, size: int = 0) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name, _DATE)
     member.create_system = 3  # Unix, on every system
     member.external_attr = (stat.S_IFREG | 0o644) << 16
-    member.file_size = size  # tells `ZipFile.open` whether the member needs 64-bit sizes
+    member.file_size = size  # from this, `ZipFile.open` knows if the member needs 64-bit sizes
     return member
 
 
 @contextmanager
 def _open_pack(file: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a pack; raise ModelError if its content causes an error in the block."""
+    """Open a pack; raise ModelError if the block fails because of the pack's content."""
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
