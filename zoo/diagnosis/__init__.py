@@ -1,4 +1,4 @@
-"""`zoo doctor`: what is wrong with the installation, the stores and the recorded studies, and what to do.
+"""`zoo doctor`: problems of the installation, the stores and the recorded studies, and their fixes.
 
 _environment.py   versions, the backend and its device, plugins
 _stores.py        MLflow, Optuna's storages, free space
@@ -19,7 +19,7 @@ from zoo.tuning.repairing import repair_record
 
 
 def repair_studies(findings: Sequence[Finding], display: Display) -> None:
-    """Repair the databases of the studies that the findings name; report what cannot be repaired."""
+    """Repair the databases of the studies that findings name; report studies that cannot be repaired."""
     store, _ = check_mlflow()
     for name in sorted({one.subject.partition(" ")[2] for one in findings if one.can_repair}):
         try:

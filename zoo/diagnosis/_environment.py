@@ -40,7 +40,7 @@ def _check_requirement(requirement: Requirement) -> Finding:
 
 
 def check_device() -> Iterator[Finding]:
-    """Yield the backend and its device, as a worker process sees them: this process does not import Keras."""
+    """Yield the backend and its device as in a worker process; this process does not import Keras."""
     gpus = backend.visible_gpus()
     try:
         name, version, device = call_in_worker(backend.facts, log_path=STATE_DIR / "doctor.log")

@@ -11,10 +11,10 @@ class Finding:
 
     Args:
         subject: what was checked: `keras`, `free space`, `study mnist_cnn` …
-        is_ok: nothing has to be done.
+        is_ok: True if nothing has to be done.
         text: what was found.
-        fix: what to do, as a sentence or a command; "" if `is_ok`, or if `text` says it.
-        can_repair: `zoo doctor --repair` does it.
+        fix: what to do, as a sentence or a command; "" if `is_ok`, or if `text` has the fix.
+        can_repair: `zoo doctor --repair` can fix the problem.
     """
 
     subject: str

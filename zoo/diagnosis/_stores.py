@@ -23,7 +23,7 @@ _NEEDED_SPACE = 10**9  # bytes; a study with models of 100 MB needs more
 
 
 def check_mlflow() -> tuple[Store | None, Finding]:
-    """Return the store, None if there is none or it does not answer, and the finding about it."""
+    """Return the store (None if there is none, or it does not answer), and the finding about it."""
     if is_new_store():
         return None, Finding("mlflow", True, f"{tracking_uri()} does not exist yet; `zoo tune` creates it")
     try:
@@ -42,7 +42,7 @@ def optuna_study(directory: StudyDirectory) -> optuna.Study | None:
 
 
 def check_space() -> Iterator[Finding]:
-    """Yield the free space of each folder that zoo writes to, and whether it may be written."""
+    """Yield the free space of each folder that zoo writes to, or a finding that zoo cannot write there."""
     folders = {"record": STATE_DIR, "cache": StudyDirectory(Path.cwd(), "").cache_dir}
     folders["temporary files"] = Path(tempfile.gettempdir())
     if database := sqlite_path(tracking_uri()):

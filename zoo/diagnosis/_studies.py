@@ -1,4 +1,4 @@
-"""The record of a study: damaged files, unfinished trials, changed data, and the databases beside it."""
+"""The record of a study: damaged files, unfinished trials, changed data, and differences in the databases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def recorded_studies(names: Sequence[str] = ()) -> list[str]:
 
 
 def check_study(name: str, store: Store | None) -> Iterator[Finding]:
-    """Yield what is wrong with the record of a study, or one finding that it is complete."""
+    """Yield a finding for each problem of a study's record, or one finding that there is none."""
     directory = StudyDirectory(Path.cwd(), name)
     subject = f"study {name}"
     if directory.is_running():
@@ -43,7 +43,7 @@ def check_study(name: str, store: Store | None) -> Iterator[Finding]:
 
 
 def _damage(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
-    for line in find_damage(directory).problems:  # each says what to do
+    for line in find_damage(directory).problems:  # each line has a fix
         yield Finding(f"study {directory.study}", False, line, can_repair="no final state" in line)
 
 
@@ -67,7 +67,7 @@ def _optuna(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:
     if lacks_trials(trials, directory):
         yield Finding(subject, False, "Optuna lacks trials that the event logs have", "", True)
     running = [str(trial.number) for trial in trials if trial.state.name == "RUNNING"]
-    if running:  # although no process runs the study
+    if running:  # the study is not being run, as checked before
         yield Finding(subject, False, f"trials were interrupted: {', '.join(running)}", "", True)
     for number, text in optuna_differences(directory, directory.objectives(), trials).items():
         yield Finding(subject, False, f"trial {number}: {text}", "", True)

@@ -37,7 +37,7 @@ def evaluate_on(
 ) -> Evaluation:
     """Score a model on a split of a dataset, or on all its images if `split` is `all`.
 
-    Without `dataset`, it is the one that the model was trained on, from the cache of the working folder.
+    Without `dataset`, use the dataset that the model was trained on, from the cache of the working folder.
     """
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
     if dataset is None:
@@ -81,7 +81,7 @@ def evaluate_on(
 
 
 def _own_dataset(found: FoundModel) -> Dataset:
-    """Return the dataset that a model without a record was trained on; an error says how to name another."""
+    """Return the training dataset of a model without a record; an error names the option for another one."""
     try:
         return found.dataset()
     except ZooError:
@@ -95,7 +95,7 @@ def _own_dataset(found: FoundModel) -> Dataset:
 
 
 def _source(dataset: str | Dataset, overrides: Sequence[str], info: ModelInfo) -> PluginConfig | Dataset:
-    """Return what to prepare: a dataset in memory, or one by name, with the size of the model's images."""
+    """Return the data to prepare: a dataset in memory, or a named one with images of the model's size."""
     if isinstance(dataset, str):
         component = Registry.load().get("dataset", dataset)
         return configure(component, overrides, _image_parameters(component, info))
@@ -109,7 +109,7 @@ def _source(dataset: str | Dataset, overrides: Sequence[str], info: ModelInfo) -
 def _registered(
     info: ModelInfo, known: Collection[str], labels: Any, probabilities: Any, log_path: Path, display: Display
 ) -> dict[str, float]:
-    """Return the metrics that the study of the model measured, and that are not in `known`."""
+    """Return the scores by metrics that the model's study measured, except those in `known`."""
     measured = [name.removeprefix("best_val_") for name in info.metrics if name.startswith("best_val_")]
     names = [name for name in measured if name not in (*known, "loss") and not name.endswith("_std")]
     if not names:
@@ -121,7 +121,7 @@ def _registered(
 
 
 def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any]:
-    """Return the parameters with which a dataset of image files gives images of the model's shape."""
+    """Return the parameters with which a dataset of image files has images of the model's shape."""
     if not {"image_size", "color_mode"} <= set(component.space) or not info.color_mode:
         return {}
     size = (info.image_height, info.image_width)
@@ -131,7 +131,7 @@ def _image_parameters(component: Component, info: ModelInfo) -> Mapping[str, Any
 
 def _check_shape(found: FoundModel, title: str, shape: Sequence[int], is_in_memory: bool) -> None:
     expected = found.info.image_shape
-    if all(expected) and tuple(shape) != expected:  # zeros if the file does not name the size
+    if all(expected) and tuple(shape) != expected:  # has zeros if the model file does not name the size
         given, wanted = shape_text(shape), shape_text(expected)
         fix = "Choose another dataset, or set its parameters with --set."
         raise StudyError(
@@ -171,7 +171,7 @@ def _splits(title: str, dataset: Dataset, split: str) -> list[str]:
 
 
 def _image_names(cache_dir: Path, digest: str, dataset: Dataset, splits: Sequence[str]) -> list[str]:
-    """Return the names of the images of splits; of several splits without names, `test 0`, `test 1` …"""
+    """Return the names of the images of splits; for several splits without names `test 0`, `test 1` …"""
     named = {split: image_names(cache_dir, digest, split) for split in splits}
     if len(splits) > 1:
         for split in splits:

@@ -42,13 +42,13 @@ def evaluate(
     """Score a model on the test split of its study, or on any dataset with the same classes.
 
     Without `dataset`, the scores of a recorded run are added to its run in MLflow. `tune` does this for the
-    best trial at its end. Use `evaluate` for a study that was stopped, for another trial, or for a standalone
-    run. To choose between trials, use the validation split instead.
+    best trial when the search ends. Use `evaluate` for a study that was stopped, for another trial, or for a
+    standalone run. To choose between trials, use the validation split instead.
 
     Args:
         study: a study's name, or any name of a model that `zoo.load_model` takes.
-        trial: the number of one of its trials; the best by default.
-        run: the folder of a run instead, such as `train` returns.
+        trial: the number of a trial of the study; by default the best trial.
+        run: the folder of a run, in place of a study, such as `train` returns.
         dataset: the name of a dataset, or data in memory. Its classes have the names of the model's classes,
             in any order.
         split: of that dataset: `test`, `validation`, `train`, or `all` for all its images. By default `test`,
@@ -128,7 +128,7 @@ def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping
     from zoo.tracking import add_test_metrics, connect
 
     event, path, uid = run.directory.latest_score(), run.directory.event_log.path, run.uid()
-    # Recorded scores stay if the new ones differ only by rounding: devices add in different orders.
+    # Recorded scores stay if the new ones differ only by rounding: devices sum in different orders.
     if event is None or not np.allclose(
         [event.metrics.get(name, np.nan) for name in metrics], [*metrics.values()], rtol=1e-4, atol=1e-7
     ):

@@ -20,15 +20,15 @@ class Evaluation:
     """Scores of a model on images with labels.
 
     Args:
-        study: of the model, "" if it is unknown.
-        name: the run, `trial 6` or `run 20261121-204244-18148`; or the model, as it was named.
-        metrics: of a recorded run `test_accuracy`, from 0 to 1, and `test_loss`, the mean cross-entropy in
-            nats; on a given dataset those of `zoo.metrics.all_metrics`.
-        class_names: in the order of the labels.
-        labels, probabilities: of the images, `(n,)` and `(n, classes)`.
-        image_names: of the images, such as their files; () if the dataset does not name them.
-        dataset, split: where the images are from.
-        source, warning: where the dataset came from, and what limits the use of its scores.
+        study: the study of the model; "" if unknown.
+        name: the run, `trial 6` or `run 20261121-204244-18148`; or the name of the model that the user gave.
+        metrics: for a recorded run `test_accuracy`, `test_loss` (mean cross-entropy, nats) and `test_NAME` of
+            registered metrics; for a given dataset those of `zoo.metrics.all_metrics` and registered ones.
+        class_names: the names in the order of the labels.
+        labels, probabilities: one row for each image, `(n,)` and `(n, classes)`.
+        image_names: one name for each image, such as its file; () if the dataset does not name them.
+        dataset, split: the dataset and split of the images.
+        source, warning: the origin of the dataset; a warning that limits the use of its scores.
         is_recorded: the scores belong to the record of a run.
     """
 
@@ -65,8 +65,8 @@ class Evaluation:
     def classes(self) -> pd.DataFrame:
         """A row for each class name: `images`, `precision`, `recall`.
 
-        Precision is the share of the predictions of this class that are correct, NaN without any. Recall is
-        the share of its images that are predicted as this class, NaN without any.
+        Precision is the share of the predictions of this class that are correct; recall is the share of its
+        images that are predicted as this class. Both are NaN if there are none.
         """
         return class_table(self.labels, self.predicted, self.class_names)
 

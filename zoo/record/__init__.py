@@ -1,11 +1,11 @@
-"""The local record: directories of studies and trials, and finding what they hold.
+"""The local record: directories of studies and trials, and their content.
 
 directories.py        the directories of studies
 trial_directories.py  the directories of trials and standalone runs
-damage.py             damaged files in them: which, what is lost, what to do
-finished.py           what is known of a study that has no trial left to run
+damage.py             damaged files in these directories: what is lost, and what to do
+finished.py           facts about a study that has no trial left to run
 results.py            epochs and predictions of a trial
-runs.py               recorded trials and standalone runs: by number, the best, by directory
+runs.py               recorded trials and standalone runs: found by number or directory, and the best one
 """
 
 from zoo.record.damage import Damage, damaged_files, find_damage

@@ -1,4 +1,4 @@
-"""Damaged or missing files in the directory of a study: which ones, what is lost, and what to do.
+"""Damaged or missing files in the directory of a study: their names, what is lost, and what to do.
 
 A trial whose configuration or final state is lost is set aside: no command ranks it, and none replaces it.
 """
@@ -30,7 +30,7 @@ class Damage:
 
 
 def find_damage(directory: StudyDirectory, *, is_settled: bool = False) -> Damage:
-    """Return the damage in a study's directory; deleted trials are left out.
+    """Return the damage in a study's directory; deleted trials are ignored.
 
     Args:
         is_settled: the study was reconciled, so every trial must have a final state.
@@ -48,7 +48,7 @@ def find_damage(directory: StudyDirectory, *, is_settled: bool = False) -> Damag
 
 
 def damaged_files(directory: StudyDirectory) -> list[str]:
-    """Return a line for each damaged file that belongs to no trial, and that `zoo tune` writes again."""
+    """Return a line for each damaged file that `zoo tune` writes again; no file of a trial is among them."""
     texts = {
         "study.toml": f"`zoo tune {directory.study}` writes it again; the report lacks it until then.",
         "commands": "The commands that ran the study are missing in its report.",
@@ -90,7 +90,7 @@ def _config_problem(trial: TrialDirectory, *, is_optional: bool) -> str:
     """Return the problem of a trial's configuration, or "".
 
     Args:
-        is_optional: the configuration may be missing, because the trial may never have started.
+        is_optional: the configuration may be missing, because the trial may not have started.
     """
     try:
         if trial.trial_config() is None and not is_optional:

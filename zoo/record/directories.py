@@ -1,7 +1,7 @@
 """The directories of studies, `mlruns/zoo/<study>`; docs/design.md lists their files.
 
-`lock`, `lock-owner`, `run-deleted`, the report, the copies of plugin files, the logs and the results of a
-trial have no checksum; every other file has one (see `zoo.checksums`). Reading a damaged file raises
+These files have no checksum: `lock`, `lock-owner`, `run-deleted`, the report, the copies of plugin files, the
+logs and the results of a trial. Every other file has one (see `zoo.checksums`). Reading a damaged file raises
 RecordError.
 """
 
@@ -52,7 +52,7 @@ class StudyDirectory:
         return sorted(int(path.name) for path in self.trials_dir.glob("*") if path.name.isdigit())
 
     def configs(self) -> Iterator[dict[str, Any]]:
-        """Yield the configurations of the trials in order; a damaged one is reported where it is needed."""
+        """Yield the trials' configurations in order, without damaged ones, which are reported elsewhere."""
         for number in self.numbers():
             config = None
             with suppress(RecordError):
@@ -66,7 +66,7 @@ class StudyDirectory:
         return StandaloneDirectory(self.path / "standalone" / name, mlflow_run)
 
     def confirming_run(self, mlflow_run: MLflowRun) -> StandaloneDirectory:
-        """Return the directory of a run of `zoo confirm`, which exists if the run was started before."""
+        """Return the directory of a run of `zoo confirm`; it exists if an earlier command started the run."""
         return StandaloneDirectory(self.path / "standalone" / mlflow_run.name, mlflow_run)
 
     def standalone_runs(self) -> list[StandaloneDirectory]:
@@ -94,7 +94,7 @@ class StudyDirectory:
         self.create()
         lock = FileLock(self.path / "lock")
         try:
-            lock.acquire(timeout=1)  # `is_running` holds it for a moment
+            lock.acquire(timeout=1)  # `is_running` may hold the lock for a moment
         except Timeout:
             owner = "another process"
             with suppress(OSError, UnicodeDecodeError):
@@ -105,7 +105,7 @@ class StudyDirectory:
             ) from None
         try:
             for folder in self.path.glob("**/"):
-                remove_leftovers(folder)  # of a process that was killed
+                remove_leftovers(folder)  # left by a process that was killed
             write_atomically(self.path / "lock-owner", f"process {os.getpid()}\n")
             yield
         finally:
@@ -119,15 +119,15 @@ class StudyDirectory:
         try:
             with FileLock(path, timeout=0):
                 return False
-        except (Timeout, OSError):  # without the permission to write, nobody can know
+        except (Timeout, OSError):  # without write permission, the answer is unknown
             return True
 
     def id(self) -> str:
-        """Return a random name that is unique to this directory. It stays when the directory is moved."""
+        """Return a random name that is unique to this directory. Moving the directory does not change it."""
         name = _read_line(
             self.path / "id",
-            "It tells this folder from others that run the study in the same Optuna storage. "
-            "Delete the file if there is no other.",
+            "It distinguishes this folder from others that run the study in the same storage. "
+            "Delete the file if there is no other folder.",
         )
         name = name or uuid.uuid4().hex
         write_text(self.path / "id", name)
@@ -147,7 +147,7 @@ class StudyDirectory:
         """Make this the directory of the study `uid`; raise StudyError if it has trials of another study."""
         failpoint("study.created")
         self.check_uid(uid)
-        if self.uid() not in (None, uid):  # of a study without a trial in this folder
+        if self.uid() not in (None, uid):  # the directory belonged to a study without a trial in this folder
             for name in ("deleted.json", "commands"):
                 (self.path / name).unlink(missing_ok=True)
         write_text(self.path / "uid", uid)
@@ -181,7 +181,7 @@ class StudyDirectory:
         return self._text("study.toml")
 
     def commands(self) -> list[str]:
-        """Return the commands that ran the study, oldest first, each once; [] if that is damaged."""
+        """Return the commands that ran the study, oldest first, each once; [] if the file is damaged."""
         return self._text("commands").splitlines()
 
     def storage(self) -> str | None:
@@ -205,7 +205,7 @@ class StudyDirectory:
     def manifest(self) -> dict[str, Any] | None:
         """Return the manifest of the study; None if an earlier version of zoo recorded the study."""
         advice = (
-            "It says which settings the trials have. Restore it from the files of the study's run in MLflow."
+            "It has the settings of all trials. Restore it from the files of the study's run in MLflow."
         )
         document: dict[str, Any] | None = read_json(self.path / "manifest.json", advice)
         return document
@@ -231,7 +231,7 @@ class StudyDirectory:
         write_json(self.path / "deleted.json", {"deleted": sorted(numbers)})
 
     def _text(self, name: str) -> str:
-        """Return the text of a file that is only shown to people; "" if it is missing or damaged."""
+        """Return the text of a file that zoo only displays; "" if it is missing or damaged."""
         with suppress(RecordError):
             return read_text(self.path / name, "") or ""
         return ""
@@ -241,7 +241,7 @@ def study_uid(folder: Path) -> str | None:
     """Return the unique name of the study whose directory is `folder`; None before its first trial."""
     return _read_line(
         folder / "uid",
-        "It names the study in Optuna and MLflow, so nobody can know to which study the trials belong. "
+        "It names the study in Optuna and MLflow, so the study of the trials is unknown. "
         "Restore it from a backup, or write the name into it: the tag `zoo.uid` of the study's run in "
         "MLflow.",
     )
@@ -260,7 +260,7 @@ def create_folder(folder: Path) -> None:
 
 
 def _read_line(path: Path, advice: str, *, may_be_empty: bool = False) -> str | None:
-    """Return the one line of a file; None if there is no file, or if it is empty and may be so."""
+    """Return the one line of a file; None if there is no file, or if the file is empty and `may_be_empty`."""
     text = read_text(path, advice)
     if text is None or (may_be_empty and not text.strip()):
         return None

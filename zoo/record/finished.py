@@ -1,7 +1,7 @@
-"""The file `finished.json` of a study: what the command knew that found no trial left to run.
+"""The file `finished.json` of a study: what the last command recorded after it found no trial left to run.
 
-With it, the next command that finds the same record loads no Keras, and draws and describes nothing again.
-It may be deleted at any time.
+If the next command finds the same record, it does not load Keras, draw figures or write descriptions again.
+The file may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from zoo.record.directories import StudyDirectory
 
 @dataclass(frozen=True)
 class FinishedStudy:
-    """The end of a study.
+    """The recorded end of a study.
 
     Args:
-        trials: the number of trials that the study was to run; 0 if it was never finished.
+        trials: the number of trials that the study had to run; 0 if it was never finished.
         state: a digest of everything that the report and the description in MLflow show.
     """
 
@@ -28,7 +28,7 @@ class FinishedStudy:
 
 
 def read_finished(directory: StudyDirectory) -> FinishedStudy:
-    """Return the last end of a study; if the file is missing or damaged, that of no study."""
+    """Return the last end of a study; an empty one if the file is missing or damaged."""
     with suppress(RecordError, TypeError):
         document = read_json(directory.path / "finished.json", "")
         return FinishedStudy(int(document["trials"]), str(document["state"]))

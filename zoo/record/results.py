@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def epochs_of(events: Sequence[Event]) -> list[EpochEnd]:
-    """Return the epochs among `events` in order; if one was logged twice, the later event."""
+    """Return the epochs among `events` in order; if an epoch was logged twice, return the later event."""
     epochs = {(event.fold, event.epoch): event for event in events if isinstance(event, EpochEnd)}
     return list(epochs.values())
 

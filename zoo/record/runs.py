@@ -26,7 +26,7 @@ class Run:
     study: str
     number: int | None  # None for a standalone run
     directory: TrialDirectory
-    cache_dir: Path  # of prepared datasets
+    cache_dir: Path  # the cache of prepared datasets
     config: TrialConfig
 
     @property
@@ -55,14 +55,14 @@ class Run:
 
     @property
     def state(self) -> str:
-        """`running`, or the final state: `complete`, `pruned` or `failed`; `damaged` if that is lost."""
+        """`running`, or the final state: `complete`, `pruned` or `failed`; `damaged` if it is lost."""
         if self.final_event is not None:
             return self.final_event.state
         return "damaged" if self.directory.event_log.damaged_lines() else "running"
 
     @property
     def shown_state(self) -> str:
-        """`state`, with the final state that users see."""
+        """`state` in the form that users see: also `rejected` and `interrupted`."""
         return self.final_event.shown_state if self.final_event else self.state
 
     @property
@@ -80,13 +80,13 @@ class Run:
             run = self.directory.mlflow_run()
             return None if run is None else trial_uid(run.uid, run.number)
         trials_dir = self.directory.path.parent
-        if self.number is None or trials_dir.name != "trials":  # moved aside for a new study of the same name
+        if self.number is None or trials_dir.name != "trials":  # a directory that was moved, for a new study
             return None
         uid = study_uid(trials_dir.parent)
         return trial_uid(uid, self.number) if uid else None
 
     def check_complete(self) -> None:
-        """Raise StudyError if the run is not complete, because it then has no model and no predictions."""
+        """Raise StudyError if the run is not complete, because it has no model and no predictions."""
         if not self.is_complete:
             state = "is not finished" if self.final_event is None else f"was {self.shown_state}"
             if self.state == "damaged":
@@ -206,7 +206,7 @@ def run_in(folder: Path) -> Run:
         )
     folder = folder.resolve()
     study, number = study_and_trial(folder)
-    # A copied folder has no `mlruns` above it; the cache of the working folder is then used.
+    # A copied folder has no `mlruns` above it; then use the cache of the working folder.
     root = folder.parents[4] if folder.match(str(STATE_DIR / "*" / "*" / "*")) else Path.cwd()
     return Run(
         study=study,
@@ -223,7 +223,7 @@ def study_and_trial(folder: Path) -> tuple[str, int | None]:
 
 
 def not_in_cache(study: str, digest: str, cache_dir: Path) -> DataError:
-    """Return the error about a dataset in memory that is needed again, but is not in the cache any more."""
+    """Return the error about a dataset in memory that is needed, but is no longer in the cache."""
     return DataError(
         f"the trials of '{study}' use a dataset {IN_MEMORY}, and its copy {digest[:12]} is missing or "
         f"damaged in {cache_dir}. Pass the same data in Python, zoo.tune(…, dataset=…), which restores it."

@@ -70,7 +70,7 @@ class TrialDirectory:
 
     @property
     def has_results(self) -> bool:
-        """True if the model or figures of the trial are here."""
+        """True if the model or figures of the trial are in this directory."""
         return self.model_path.exists() or self.figures_dir.exists()
 
     def delete_checkpoints(self) -> None:
@@ -78,13 +78,13 @@ class TrialDirectory:
         shutil.rmtree(self.checkpoints_dir, ignore_errors=True)
 
     def delete_results(self) -> None:
-        """Delete the model, the predictions and the figures of a trial that is not among the best ones."""
+        """Delete the model, the predictions and the figures of a trial whose model is not kept."""
         self.delete_copies()
         if self.figures_dir.exists():
             shutil.rmtree(self.figures_dir)
 
     def delete_copies(self) -> None:
-        """Delete the large files. MLflow must have them."""
+        """Delete large files, of which MLflow must have copies."""
         for path in (self.model_path, self.predictions_path, self.test_predictions_path):
             path.unlink(missing_ok=True)
 
@@ -93,11 +93,11 @@ class TrialDirectory:
 class MLflowRun:
     """The MLflow run of a standalone run."""
 
-    uid: str  # `trial_uid(uid, number)` is the run's tag `zoo.uid`
+    uid: str  # `trial_uid(uid, number)` is the tag `zoo.uid` of the run
     name: str
     number: int
     is_complete: bool = False  # MLflow has every event and file
-    repeat: int = 0  # of a run of `zoo confirm`: the number of its seed, from 1
+    repeat: int = 0  # only in `zoo confirm`: the number of the seed, from 1
 
 
 class StandaloneDirectory(TrialDirectory):

@@ -182,7 +182,7 @@ def best_model(record: StudyRecord) -> BestModel | None:
         parameters,
         [confusion(labels, predicted, names), reliability(fit)],
         _mistakes(found, names),
-        f"{wrong:,} of {len(labels):,} images of the {record.validation_name} are misclassified.",
+        f"{wrong:,} of {len(labels):,} images of the {record.validation_name} are wrong.",
         f"expected calibration error {fit.error:.3f}",
     )
 
