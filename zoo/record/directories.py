@@ -205,7 +205,7 @@ class StudyDirectory:
     def manifest(self) -> dict[str, Any] | None:
         """Return the manifest of the study; None if an earlier version of zoo recorded the study."""
         advice = (
-            "It has the settings of all trials. Restore it from the files of the study's run in MLflow."
+            "It records the settings of all trials. Restore it from the files of the study's run in MLflow."
         )
         document: dict[str, Any] | None = read_json(self.path / "manifest.json", advice)
         return document
