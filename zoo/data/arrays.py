@@ -1,4 +1,4 @@
-"""Arrays of images and labels as users have them: any type and range of numbers, any usual shape."""
+"""Arrays of images and labels as users store them: any numeric type and range, and every usual shape."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def to_images(
     Args:
         array: numbers or booleans, `(n, height, width)`, `(n, height, width, channels)`,
             `(n, channels, height, width)` or `(n, pixels)`.
-        name: of the array, for messages.
-        scale: factor from its values to 0 to 255.
+        name: the name of the array, for messages.
+        scale: factor that gives values from 0 to 255.
         image_shape: height and width, or height, width and channels.
-        channels_first: images `(n, pixels)` are stored channel by channel.
+        channels_first: True if images `(n, pixels)` are stored channel by channel.
 
     Raises:
         ZooError: the array has another shape, or values out of range; the message names the parameter.
@@ -83,7 +83,7 @@ def _scaled(array: Array, name: str, scale: float | None) -> Array:
 
 
 def _range_hint(block: Array, usual: float | None) -> str:
-    """Return the advice for values out of range; `usual` is the scale that they probably need."""
+    """Return the advice for values out of range; `usual` is the scale that probably fits."""
     import numpy as np
 
     if not np.isfinite(block).all():
@@ -92,7 +92,7 @@ def _range_hint(block: Array, usual: float | None) -> str:
 
 
 def check_not_masked(array: Any, name: str) -> None:
-    """Raise ZooError for a masked array with hidden values, which `numpy.asarray` would uncover."""
+    """Raise ZooError for a masked array with hidden values, which `numpy.asarray` would use."""
     import numpy as np
 
     count = int(np.ma.getmaskarray(array).sum()) if isinstance(array, np.ma.MaskedArray) else 0
@@ -111,7 +111,7 @@ def is_one_hot(labels: Array) -> bool:
 
 
 def to_labels(array: Any, name: str) -> Array:
-    """Return labels of shape `(n,)`; they may be `(n, 1)`, or one-hot. Raises ZooError for other shapes."""
+    """Return labels of shape `(n,)`; also from `(n, 1)` or one-hot. Raises ZooError for other shapes."""
     import numpy as np
 
     check_not_masked(array, name)

@@ -1,4 +1,4 @@
-"""Names of classes as users write them: one spelling is one class, similar spellings are warned of."""
+"""Names of classes as users write them. Each spelling is one class; similar spellings cause a warning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_LISTED = 3
 
 
 def class_text(value: Any) -> str:
-    """Return a label as the name of a class: in Unicode form NFC, without spaces at its ends.
+    """Return a label as the name of a class: in Unicode form NFC, without leading and trailing spaces.
 
     Each run of white space, line breaks included, becomes one space. The two Unicode forms of a name, such
     as `é` in one or two characters, look alike and are one class.

@@ -1,7 +1,7 @@
-"""Names and columns of the images in the cache: facts about each image besides pixels and label.
+"""Names and columns of the images in the cache: all facts about an image except pixels and label.
 
-They are not part of a dataset's digest. Two sources of the same images may have different columns, so the
-file is named after its own digest: `columns-<digest>.json`.
+Names and columns are not part of a dataset's digest. Two sources of the same images may have different
+columns, so the name of the file has its own digest: `columns-<digest>.json`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def columns_digest(dataset: Dataset) -> str:
 
 
 def _content(dataset: Dataset) -> tuple[str, str]:
-    """Return names and columns of every split as JSON, after its digest."""
+    """Return the digest of names and columns of every split, and these as JSON."""
     text = json.dumps(
         {
             name: {
@@ -62,7 +62,7 @@ def add_columns(folder: Path, digest: str, dataset: Dataset) -> Dataset:
 def plain_columns(split: Split) -> dict[str, list[Any]]:
     """Return the columns whose values are text, numbers or dates, as lists of text and numbers.
 
-    A missing value is None, and a whole number is an integer. Other columns, such as those of arrays, are
+    A missing value is None, and a whole number is an integer. Other columns, such as columns of arrays, are
     left out.
     """
     columns: Mapping[str, Any] = {name: _plain_values(values) for name, values in split.columns.items()}
@@ -75,7 +75,7 @@ def _plain_values(values: Any) -> list[Any] | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as a type of JSON; NotImplemented if JSON has none for it."""
+    """Return a value as a type of JSON; NotImplemented if JSON has no such type."""
     if hasattr(value, "dtype") and not value.shape:  # a scalar of NumPy
         value = value.item()
     if type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value):

@@ -16,8 +16,8 @@ MAX_LISTED = 5
 def check_contract(dataset: Any) -> None:
     """Raise DataError if `dataset` violates the contract.
 
-    The message has the split, what was expected, and the usual fix. All labels are read. Images of the right
-    type and shape are not read, so that a memory map stays on disk.
+    The message names the split, the expected value and the usual fix. All labels are read. Images of the
+    right type and shape are not read, so that a memory map stays on disk.
     """
     if not isinstance(dataset, Dataset):
         raise DataError(f"expected a zoo.Dataset, got {type(dataset).__name__}")
@@ -33,7 +33,7 @@ def check_contract(dataset: Any) -> None:
 
 
 def check_train_has_classes(dataset: Dataset) -> None:
-    """Raise DataError if the validation or the test split has images of a class that train lacks."""
+    """Raise DataError if the validation or the test split has images of a class that has none in train."""
     trained = np.unique(np.asarray(dataset.train.labels))
     for name, split in dataset.splits().items():
         labels = np.asarray(split.labels)
@@ -123,7 +123,7 @@ def _check_images(what: str, images: Any) -> None:
     if 0 in images.shape:
         raise DataError(f"{what}: expected at least one image and pixel, got shape {images.shape}")
     _, height, width, channels = images.shape
-    # Real images are almost never 3 pixels high, and almost never have as many channels as columns.
+    # Images are rarely 3 pixels high, and rarely have as many channels as columns.
     if (height == 3 and min(width, channels) > 4) or (height == 1 and width == channels > 4):
         fix = "Use `images.transpose(0, 2, 3, 1)`."
         raise DataError(f"{what}: expected the channels last, got shape {images.shape}. {fix}")

@@ -1,4 +1,4 @@
-"""Datasets: the splits with their images and labels, the class names, and how to make them from arrays."""
+"""Datasets: the splits with their images and labels, the class names, and functions that make datasets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 SPLITS = ("train", "validation", "test")
-#: The names of each split in names of files, folders and arrays; the last of two are FER2013's.
+#: The words that mean each split in names of files, folders and arrays; the last words of two are FER2013's.
 SPLIT_WORDS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev", "publictest"),
@@ -28,9 +28,9 @@ class Split:
     Args:
         images: `uint8`, shape `(n, height, width, channels)`; an array or a memory map.
         labels: integers, shape `(n,)`, from 0 to the number of classes - 1.
-        columns: further facts about each image by name, shape `(n,)`, such as the photographed person. Text,
+        columns: other facts about each image by name, shape `(n,)`, such as the photographed person. Text,
             numbers and dates are kept in the cache; `[validation] group` may name such a column.
-        names: of the images for messages, shape `(n,)`, such as their files.
+        names: a name for each image in messages, shape `(n,)`, such as its file.
     """
 
     images: Any
@@ -39,7 +39,7 @@ class Split:
     names: Any = None
 
     def take(self, indices: Any) -> Split:
-        """Return the images at these positions, in this order, with all their facts."""
+        """Return the images at these positions, in this order, with labels, columns and names."""
         return Split(
             self.images[indices],
             self.labels[indices],
@@ -61,9 +61,9 @@ class Dataset:
     Args:
         source: where the arrays came from, in a few words, for the record. Trials on two sources of the
             same dataset cannot share a study.
-        warning: what a user has to know about this source before they trust a result. It is shown at the
-            start of a study and recorded with every run.
-        licence: of the images, such as `CC BY 4.0`; "" if it is unknown. It is part of a model's card.
+        warning: a fact about this source that limits what a result means. It is shown at the start of a study
+            and recorded with every run.
+        licence: the licence of the images, such as `CC BY 4.0`; "" if unknown. It is part of a model's card.
     """
 
     train: Split
@@ -98,15 +98,15 @@ class Dataset:
         """Return images and labels as a dataset, for `zoo.tune(…, dataset=…)`; `uint8` images are not copied.
 
         Args:
-            x: training images, all that `numpy.asarray` takes: `(n, height, width)`, `(n, height, width,
+            x: training images, anything that `numpy.asarray` takes: `(n, height, width)`, `(n, height, width,
                 channels)` or `(n, channels, height, width)`; numbers from 0 (black) to 255.
             y: their labels, `(n,)` or `(n, 1)`: integers or text.
             x_val, y_val, x_test, y_test: the validation and the test split, if there are any.
-            columns, columns_val, columns_test: further facts about the images of each split, `(n,)` by name,
+            columns, columns_val, columns_test: other facts about the images of each split, `(n,)` by name,
                 such as `{"person": person}`. `[validation] group` may name one of them.
-            class_names: a name for each class; the labels are positions in it, or such names. By default,
-                every label is a class: integers in ascending, text in natural order.
-            scale: factor from the values of the images to 0 to 255, such as 255 for values from 0 to 1.
+            class_names: a name for each class; the labels are positions in this list, or its names. By
+                default, every label is a class: integers in ascending, text in natural order.
+            scale: factor that gives values from 0 to 255, such as 255 for values from 0 to 1.
             source, licence: as for `Dataset`.
 
         Raises:
@@ -158,10 +158,10 @@ class Dataset:
             drop_columns: columns that are not pixels.
             classes: use only these labels; they become classes in this order.
             class_names: a name for each class, in the same order; the labels by default.
-            image_size: of images that are not arrays: scale them to this height and width.
-            image_shape, channels_first: of pixels in columns: height, width and channels, and their order.
-            scale: factor from the values of pixels or arrays to 0 to 255.
-            folder: where relative paths start; the working folder by default.
+            image_size: scale images that are not arrays to this height and width.
+            image_shape, channels_first: for pixels in columns: height, width and channels; their order.
+            scale: factor that gives pixels from 0 to 255.
+            folder: start of relative paths; the working folder by default.
             color_mode, background, bit_depth: as for `zoo.read_image`.
             source, licence: as for `Dataset`.
 
@@ -211,7 +211,7 @@ def class_counts(dataset: Dataset) -> dict[str, Array]:
 
 
 def _make(function: str, *arguments: Any, **options: Any) -> Dataset:
-    """Call a function of a module beside this one, which imports this one."""
+    """Call a function of another module of this package, which imports this module."""
     module, _, name = function.partition(".")
     made: Dataset = getattr(import_module(f"zoo.data.{module}"), name)(*arguments, **options)
     return made

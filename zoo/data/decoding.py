@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Array
 
 
-DARK_SHARE = 0.1  # of the images: a few images may be dark; even photographs at night have bright pixels
+DARK_SHARE = 0.1  # share of dark images for a warning; even photographs at night have bright pixels
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ImageDecoder:
     ) -> Array:
         """Return images as `uint8`, `(n, height, width, channels)`, in a temporary file.
 
-        All are scaled to `image_size`. If it is None, all must have one size.
+        All are scaled to `image_size`; with None, all must have one size already.
 
         Args:
             where: the folder or file that contains the images, for messages.
@@ -99,9 +99,9 @@ class ImageDecoder:
         return arrays
 
     def original_sizes(self, files: Sequence[Path]) -> dict[str, Array]:
-        """Return height and width of image files before scaling, as columns; {} if nothing is scaled.
+        """Return the columns height and width of image files, before scaling; {} if nothing is scaled.
 
-        The files that this object has decoded are not read again.
+        Files that this object has decoded are not read again.
         """
         import numpy as np
 
@@ -199,7 +199,7 @@ def _check_color(background: str) -> None:
 
 @contextmanager
 def _temporary_file(shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
-    """Yield a temporary file with room for images of this shape; a memory map of it may outlive the block."""
+    """Yield a temporary file with room for images of this shape; its memory map outlasts the block."""
     with tempfile.TemporaryFile() as file:
         try:
             if hasattr(os, "posix_fallocate"):  # otherwise a full disk kills the process later (SIGBUS)

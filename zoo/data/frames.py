@@ -1,4 +1,4 @@
-"""Datasets from data frames of pandas: a row is an image, in pixel columns, or in one column."""
+"""Datasets from data frames of pandas: a row is an image, in one column or in pixel columns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray[Any, Any]
-ROWS_AT_ONCE = 4096  # of pixel columns
+ROWS_AT_ONCE = 4096  # rows of pixel columns
 
 
 def dataset_of_frames(
@@ -44,7 +44,7 @@ def dataset_of_frames(
 ) -> Dataset:
     """Return data frames as a dataset; see `zoo.Dataset.from_frame`.
 
-    `options` are further arguments of `read_tables`.
+    `options` are other arguments of `read_tables`.
     """
     frames = {"train": train, "validation": validation, "test": test}
     given = {split: frame for split, frame in frames.items() if frame is not None or split == "train"}
@@ -68,7 +68,7 @@ def dataset_of_frames(
 
 
 def _image_column(frame: pd.DataFrame, given: str | int | None) -> int | None:
-    """Return the position of the column whose cells are images or image files; None if there is none."""
+    """Return the position of the column with images or image files; None if there is none."""
     names = list(map(str, frame.columns))
     if given is not None:
         return column_position("frame", names, given, "image_column")
@@ -115,7 +115,7 @@ def _table(split: str, frame: pd.DataFrame, image_column: int | None) -> Table:
 
 
 def _file_of(cell: Any) -> Any:
-    """Return a path as text; of a dict, as Hugging Face's datasets have it, its content or its path."""
+    """Return a path as text; for a dict of Hugging Face's datasets, the content or the path in it."""
     if isinstance(cell, dict) and cell.get("bytes") is not None:
         return cell["bytes"]
     cell = cell.get("path") if isinstance(cell, dict) else cell
@@ -123,7 +123,7 @@ def _file_of(cell: Any) -> Any:
 
 
 def _objects(cells: Sequence[Any]) -> Array:
-    """Return the cells as one object each; `numpy.array` would make rows of them."""
+    """Return an array with one object per cell; `numpy.array` would make arrays of them."""
     array = np.empty(len(cells), object)
     array[:] = cells
     return array
@@ -169,7 +169,7 @@ def _kind(cell: Any) -> str:
 
 
 def _stack(cells: Sequence[Any], decoder: ImageDecoder, scale: float | None) -> Array:
-    """Return arrays of one shape as one array of images."""
+    """Return arrays of equal shape as one array of images."""
     if decoder.image_size is not None:
         raise DataError("image_size: arrays are not resized. Leave it out, or resize them.")
     images: Array = np.empty(0, np.uint8)

@@ -1,7 +1,7 @@
-"""Division of groups of images among folds, stratified by class.
+"""Distribution of groups of images to folds, stratified by class.
 
-The method is that of scikit-learn's StratifiedGroupKFold, for parts of any share: the groups with the most
-uneven classes come first, and each goes to the part that makes the classes most even. It is zoo's own code
+The method is that of scikit-learn's StratifiedGroupKFold, for parts of any size: groups with the most uneven
+classes come first, and each goes to the part in which the classes become most even. zoo has its own code,
 because a resumed study needs the same split with every version of scikit-learn.
 """
 
@@ -26,20 +26,20 @@ def divide_groups(
     *,
     where: str,
 ) -> Array:
-    """Return the part of each image, `(n,)`, from 0; no group is divided.
+    """Return the part of each image, `(n,)`, from 0. No group is divided.
 
     With two parts, each has images of every class. With more, every class is in at least two parts.
 
     Args:
         shares: the share of the images that each part should have.
-        stream: random numbers that decide between equally good divisions.
+        stream: random numbers, for the choice between equally good divisions.
         where: the setting that names the groups, for messages.
 
     Raises:
         DataError: there are too few groups, or too few groups of a class.
     """
     classes, labels = np.unique(labels, return_inverse=True)
-    names = [*dict.fromkeys(groups)]  # in the order of the images: their names must not matter
+    names = [*dict.fromkeys(groups)]  # in the order of the images, so that names have no influence
     position = {name: number for number, name in enumerate(names)}
     codes = np.array([position[name] for name in groups])
     _check_number(where, names, len(shares))
@@ -61,7 +61,7 @@ def divide_groups(
 
 
 def random_stream(seed: int) -> np.random.RandomState:
-    """Return a generator whose numbers are the same in every version of NumPy; `seed` may have any size."""
+    """Return a generator with the same numbers in every version of NumPy; `seed` may have any size."""
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
 
 
@@ -96,7 +96,7 @@ def assign_groups(counts: Array, shares: Sequence[float], stream: np.random.Rand
     Args:
         counts: number of images by group and class, `(groups, classes)`; every class has an image.
         shares: the share of the images that each part should have.
-        stream: decides the order of groups with equally uneven classes.
+        stream: for the order of groups with equally uneven classes.
     """
     order = stream.permutation(len(counts))
     order = order[np.argsort(-counts[order].std(axis=1), kind="stable")]
@@ -105,7 +105,7 @@ def assign_groups(counts: Array, shares: Sequence[float], stream: np.random.Rand
     part_of_group = np.zeros(len(counts), int)
     one_more = np.eye(len(shares))[:, :, None]
     for group in order:
-        # `(candidates, parts, classes)`: the filled share of each part if the candidate gets the group.
+        # `(candidates, parts, classes)`: how full each part is if this candidate gets the group.
         fullness = (filled + one_more * counts[group]) / expected
         unevenness = fullness.std(axis=1).mean(axis=1)
         best = np.flatnonzero(np.isclose(unevenness, unevenness.min()))
@@ -116,13 +116,13 @@ def assign_groups(counts: Array, shares: Sequence[float], stream: np.random.Rand
 
 
 def spread_classes(counts: Array, part_of_group: Array, num_parts: int, *, everywhere: bool) -> Array:
-    """Return `part_of_group` after single groups were moved, until no class is in one part only.
+    """Return `part_of_group` with single groups moved until no class is in only one part.
 
     Args:
-        everywhere: every class must be in every part, not only in two of them.
+        everywhere: every class must be in every part, not only in two parts.
 
     Raises:
-        LookupError: no move of a single group helps; its argument is the number of the class.
+        LookupError: no move of one group helps; the argument is the number of the class.
     """
     parts = part_of_group.copy()
     for _ in range(counts.shape[1] * num_parts + 1):

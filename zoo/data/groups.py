@@ -1,7 +1,7 @@
 """Groups of images that no split may divide, such as the photographs of one person.
 
 `[validation] group` is the name of a column of `Split.columns`, or a regular expression that is searched in
-the names of the images. The text that its first parentheses match is then the group.
+the names of the images. Then the group is the text that the first parentheses match.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Array
 
 EXAMPLE = "(person[0-9]+)_"
-UNKNOWN = -1  # the code of an image outside the training split whose group is not known
+UNKNOWN = -1  # the code of images outside the training split with unknown groups
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Groups:
     Args:
         names: the names of the groups.
         codes: by split, the position of each image's group in `names`, `(n,)`.
-        problems: a sentence for each split, other than train, whose groups are unknown.
+        problems: a sentence for each split except train whose groups are unknown.
     """
 
     names: Sequence[str]
@@ -42,13 +42,13 @@ class Groups:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the partition; the names of the groups are not part of it."""
+        """SHA-256 of the partition; it does not depend on the names of the groups."""
         codes = {split: codes.tolist() for split, codes in self.codes.items()}
         return hashlib.sha256(json.dumps(codes).encode()).hexdigest()
 
 
 def find_groups(dataset: Dataset, group: str) -> Groups:
-    """Return the groups of all images by the setting `[validation] group`; raise DataError if it is wrong."""
+    """Return the groups of all images by the setting `[validation] group`; DataError if it is invalid."""
     import numpy as np
 
     where, problems = f'[validation] group = "{group}"', []
@@ -75,7 +75,7 @@ def hold_out_groups(
     """Return a mask of the images to hold out, `(n,)`: about `fraction` of every class, in whole groups.
 
     Args:
-        split: its images are not read and may be None.
+        split: the images in it are not read and may be None.
         group: the name of a column, or a regular expression for the names of the images.
 
     Raises:
@@ -113,7 +113,7 @@ def group_values(split: Split, group: str, where: str) -> list[Any]:
 
 
 def _expression(group: str, columns: Mapping[str, Any], where: str) -> re.Pattern[str]:
-    """Return `group` as a regular expression; raise DataError if it cannot be one."""
+    """Return `group` as a regular expression; raise DataError if it is invalid."""
     hint = f"For names of files, write a regular expression with a group in parentheses, such as {EXAMPLE!r}."
     try:
         expression = re.compile(group)
@@ -180,7 +180,7 @@ def open_groups(folder: Path, digest: str) -> Groups:
 
 
 def shared_group_warning(groups: Groups) -> str:
-    """Return a sentence for each split whose groups are unknown or also in the training split, or ""."""
+    """Return a sentence for each split whose groups are unknown, or also in the training split, or ""."""
     import numpy as np
 
     train = np.unique(groups.codes["train"])

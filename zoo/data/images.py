@@ -1,7 +1,7 @@
-"""Image files: the one decoder of training and prediction.
+"""Image files: the decoder that training and prediction share.
 
-`zoo predict` reads photographs with the function that the dataset `image_folder` reads its images with, so
-that a model gets the same pixels.
+`zoo predict` reads photographs with the same function as the dataset `image_folder`, so that a model gets the
+same pixels.
 """
 
 from __future__ import annotations
@@ -34,32 +34,32 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
     *(".avif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".ico", ".pcx", ".qoi", ".tga"),
 )
-RESIZE_METHOD = "bilinear"  # Pillow's, which averages when it shrinks; the aspect ratio is not kept
-BIT_DEPTH = 16  # of images with more than 8 bits per pixel
+RESIZE_METHOD = "bilinear"  # in Pillow: it averages pixels when it shrinks; the aspect ratio is not kept
+BIT_DEPTH = 16  # default for images with more than 8 bits per pixel
 
-# All images that Pillow identifies by their content, except EPS, for which it runs another program. TGA files
-# have no signature; their name decides.
+# The formats that Pillow recognizes by content, except EPS, for which it runs another program. TGA files
+# have no signature, so their name decides.
 _FORMATS = (
     *("JPEG", "PNG", "GIF", "BMP", "DIB", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "MPO", "ICO", "ICNS"),
     *("PCX", "QOI", "SGI", "DDS", "PSD", "FITS", "SUN", "XBM", "XPM", "MSP", "CUR", "DCX", "FLI", "BLP"),
 )
 _OTHER_BYTE = {";16B": ";16L", ";16L": ";16B", ";16N": ";16B" if sys.byteorder == "little" else ";16L"}
 _MAX_PIXELS = 89_478_485  # Pillow warns of a decompression bomb above this size
-_LARGE, _large_image = 16_000_000, threading.Lock()  # pixels; of larger images, one at a time is decoded
+_LARGE, _large_image = 16_000_000, threading.Lock()  # pixels; larger images are decoded one at a time
 _BAND_HEIGHT = 256
 _ORIENTATION, _ROTATIONS = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap the sides
-_MODES = {"rgb": "RGB", "grayscale": "L"}  # Pillow's
+_MODES = {"rgb": "RGB", "grayscale": "L"}  # names of the modes in Pillow
 
 
 def color_mode_of(channels: int) -> str:
-    """Return the `color_mode` of images with this number of channels; "" if files are not read as such."""
+    """Return the `color_mode` of images with this number of channels; "" if image files never have it."""
     return {1: "grayscale", 3: "rgb"}.get(channels, "")
 
 
 def is_image(file: str | Path) -> bool:
-    """Return True if the name or the content of the file is that of an image; it may be damaged.
+    """Return True if the file has the name or the content of an image, even a damaged one.
 
-    Named pipes, sockets and devices are never images, even with the name of one.
+    Named pipes, sockets and devices are never images, even if their name is that of an image.
     """
     from PIL import Image
 
@@ -88,18 +88,18 @@ def read_image(
 
     `file` may also be an image of Pillow.
 
-    The image is rotated by its EXIF orientation. Of an animation, the first frame is used.
+    The image is rotated by its EXIF orientation. The first frame of an animation is used.
 
     Args:
         color_mode: `rgb` for three channels, `grayscale` for one.
         size: `(height, width)` to which the image is scaled, bilinearly and without keeping its aspect
-            ratio; its own size by default. A JPEG is first decoded at 1/2, 1/4 or 1/8 of its size, if that
-            is still as large.
+            ratio; its own size by default. A JPEG is first decoded at 1/2, 1/4 or 1/8 of its size, if this
+            result is still as large as `size`.
         background: the color behind transparent pixels: a name or `#rrggbb`.
-        bit_depth: of images with more than 8 bits per pixel: 12 if their white is 4095.
+        bit_depth: number of bits that images with more than 8 bits per pixel use: 12 if 4095 is white.
 
     Raises:
-        ImageError: the file cannot be read. The text names the file, the attribute `reason` does not.
+        ImageError: the file cannot be read. The text names the file; the attribute `reason` does not.
     """
     return read_image_and_size(file, color_mode, size, background=background, bit_depth=bit_depth)[0]
 
@@ -116,7 +116,7 @@ def read_image_and_size(
     try:
         if not isinstance(file, str | Path):
             return _decode(file, _MODES[color_mode], size, background, bit_depth)
-        if not stat.S_ISREG(Path(file).stat().st_mode):  # opening a named pipe waits for its other end
+        if not stat.S_ISREG(Path(file).stat().st_mode):  # a named pipe blocks when it is opened
             raise ValueError("not a regular file")
         with Path(file).open("rb") as content:
             return _decode(content, _MODES[color_mode], size, background, bit_depth)
@@ -128,7 +128,7 @@ def read_image_and_size(
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """Height and width of an image file after its EXIF rotation, and whether a pixel has more than 8 bits."""
+    """Height and width of an image file after its EXIF rotation, and True if a pixel has more than 8 bits."""
 
     height: int
     width: int
@@ -136,14 +136,14 @@ class ImageHeader:
 
 
 def read_header(file: str | Path | IO[bytes]) -> ImageHeader:
-    """Return the facts at the start of an image file; no pixel is decoded. Raises ImageError."""
+    """Return the facts in the header of an image file, without decoding pixels. Raises ImageError."""
     from PIL import Image
 
     try:
         with Image.open(file, formats=_formats(file)) as image:
             width, height = image.size
-            is_deep = is_deep_image(image)  # before getexif(), which decodes a PNG
-            # Pillow decodes a PNG to look for EXIF data behind the pixels.
+            is_deep = is_deep_image(image)  # read before getexif(), which decodes a PNG
+            # Pillow decodes a PNG to find EXIF data after the pixels.
             exif = Image.Image.getexif(image) if math.prod(image.size) > _LARGE else image.getexif()
             is_rotated = exif.get(_ORIENTATION) in _ROTATIONS
     except Exception as error:  # Pillow raises many types for damaged bytes
@@ -179,17 +179,17 @@ def _decode(
     if bit_depth < BIT_DEPTH and not isinstance(content, Image.Image) and _is_deep_color(image):
         image = _deep_color(content, image, bit_depth)
     width, height = image.size
-    if size is not None:  # a large JPEG is decoded at a fraction of its size, which is never below `size`
+    if size is not None:  # a large JPEG is decoded at a part of its size, but not below `size`
         image.draft(mode, (max(size), max(size)))
     with _one_at_a_time() if math.prod(image.size) > _LARGE else nullcontext():
         if image.getexif().get(_ORIENTATION) in _ROTATIONS:
             width, height = height, width
         ImageOps.exif_transpose(image, in_place=True)
-        if image.mode.startswith(("I", "F")):  # convert() alone would clip the values at 255
+        if image.mode.startswith(("I", "F")):  # convert() would clip the values at 255
             image = _with_eight_bits(image, bit_depth)
         if image.has_transparency_data:
             image = _on_background(image, mode, background)
-        if image.mode == "LAB":  # Pillow converts it to RGB only
+        if image.mode == "LAB":  # Pillow can convert it only to RGB
             image = image.convert("RGB")
         if image.mode != mode:
             image = image.convert(mode)
@@ -201,15 +201,15 @@ def _decode(
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    """Let one thread at a time decode a large image, and return its memory to the system afterwards."""
+    """Let one thread at a time decode a large image, then return its memory to the system."""
     with _large_image:
         yield
-        with suppress(AttributeError, OSError):  # otherwise the C library keeps the memory for each thread
+        with suppress(AttributeError, OSError):  # otherwise the C library keeps the memory of each thread
             ctypes.CDLL(None).malloc_trim(0)
 
 
 def _on_background(image: Image.Image, mode: str, background: str) -> Image.Image:
-    """Return an image without its transparency; a band of rows at a time, which saves memory."""
+    """Return an image without its transparency; process a few rows at a time to save memory."""
     from PIL import Image
 
     width, height = image.size
@@ -222,7 +222,7 @@ def _on_background(image: Image.Image, mode: str, background: str) -> Image.Imag
 
 
 def _open(content: IO[bytes]) -> Image.Image:
-    """Return an image of which only the header is decoded yet."""
+    """Return an image, of which only the header is decoded at first."""
     from PIL import Image
 
     image: Image.Image = Image.open(content, formats=_formats(content))
@@ -236,7 +236,7 @@ def _open(content: IO[bytes]) -> Image.Image:
 
 
 def _raw_modes(image: Image.Image) -> list[str]:
-    """Return how Pillow reads the pixels of an open file, such as `RGB;16B`, for each part of it."""
+    """Return Pillow's name for the layout of the pixels, such as `RGB;16B`, for each part of an open file."""
     arguments = [tile.args for tile in getattr(image, "tile", [])]
     return [str(one[0] if isinstance(one, tuple) and one else one) for one in arguments]
 
@@ -247,15 +247,15 @@ def is_deep_image(image: Image.Image) -> bool:
 
 
 def _is_deep_color(image: Image.Image) -> bool:
-    """Return True if channels have 16 bits. Pillow reads only the upper 8."""
+    """Return True if channels have 16 bits. Pillow reads only the upper 8 bits."""
     return any(";16" in raw for raw in _raw_modes(image)) and not image.mode.startswith("I")
 
 
 def _deep_color(content: IO[bytes], image: Image.Image, bit_depth: int) -> Image.Image:
-    """Return an image whose channels use `bit_depth` of 16 bits with 8 bits; raise ValueError.
+    """Return an image with 8 bits per channel, from channels that use `bit_depth` of 16 bits.
 
-    Pillow reads the upper byte of such channels. Read in the other byte order, the file gives the lower one.
-    An alpha channel that uses all bits keeps its upper byte.
+    Pillow reads the upper byte of such channels. If it reads the file in the other byte order, it returns the
+    lower byte. An alpha channel that uses all bits keeps its upper byte. Raises ValueError for other values.
     """
     import numpy as np
     from PIL import Image
@@ -297,7 +297,7 @@ def _with_eight_bits(image: Image.Image, bit_depth: int) -> Image.Image:
         scale, white = (255, 1) if high <= 1 else (1, 255)
     else:
         scale, white = 1 / 2 ** (bit_depth - 8), 2**bit_depth - 1
-    if not 0 <= low <= high <= white:  # NaN fails
+    if not 0 <= low <= high <= white:  # False for NaN
         raise ValueError(f"pixels from {low} to {high}, expected 0 to {white}")
     scaled = values * scale
     return Image.fromarray((np.rint(scaled) if image.mode == "F" else scaled).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Datasets from a caller's arrays, with labels that are integers or text."""
+"""Datasets from a caller's arrays, with integers or text as labels."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ def dataset_of_arrays(
     """Return arrays as a dataset; see `zoo.Dataset.from_arrays`.
 
     Args:
-        arrays: for each split `(x_name, x, y_name, y)`: the images and the labels, each with its name in
-            messages.
+        arrays: for each split `(x_name, x, y_name, y)`: images and labels, each with its name in messages.
         columns: for each split, its columns by name, or None.
     """
     images: dict[str, Array] = {}
@@ -80,7 +79,7 @@ def _columns(columns: Any, images: str, count: int) -> dict[str, Array]:
 
 
 def as_array(values: Any, name: str) -> Array:
-    """Return numbers or text in any form as a NumPy array; an array is not copied."""
+    """Return numbers or text in any form as a NumPy array, without copying an array."""
     if values is None:
         raise DataError(f"{name}: expected an array, got None.")
     check_not_masked(values, name)
@@ -146,10 +145,10 @@ def _class_names(texts: Array, name: str) -> Array:
 def number_labels(
     labels: Mapping[str, Array], names: Mapping[str, str], class_names: Sequence[str] | None
 ) -> tuple[list[str], dict[str, Array]]:
-    """Return the class names, and the labels of each split as positions in them.
+    """Return the class names, and the labels of each split as positions in the class names.
 
-    If `class_names` is given, integers are already positions. Without it, every value becomes a class, in
-    ascending order of integers or natural order of text. `names` are those of `labels` in messages.
+    If `class_names` is given, integer labels are positions in it. Without it, every value becomes a class, in
+    ascending order of integers or natural order of text. `names` has the names of `labels` in messages.
     """
     are_text = {split: array.dtype.kind == "U" for split, array in labels.items()}
     if len(set(are_text.values())) > 1:

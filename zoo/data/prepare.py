@@ -1,7 +1,7 @@
 """Preparation of a dataset: call the plugin, check its arrays, and write them into the cache.
 
-It runs in a worker process, because a dataset plugin may import Keras, crash or hang. The supervisor must do
-none of these.
+It runs in a worker process, because a dataset plugin may import Keras, crash or hang, and the supervisor must
+not.
 """
 
 from __future__ import annotations
@@ -68,16 +68,16 @@ def prepare_in_memory(
 ) -> PreparedDataset:
     """Check a dataset that a caller passed, write it into the cache, and cut the validation split.
 
-    This runs in the process that has the arrays, so that they are not sent to another one. If the cache has
-    the same content, it is only read once, for its digest.
+    This runs in the process that has the arrays, so that they are not sent to another process. If the cache
+    has the same content, the dataset is only read once, for its digest.
 
     Args:
-        dataset: of `zoo.Dataset`; its images are not changed.
+        dataset: a `zoo.Dataset`; its images are not changed.
         validation: as for `prepare`; {} for a dataset that no network is trained on.
         listener: gets reports of the progress.
 
     Raises:
-        DataError: the dataset violates the contract, or has classes in other splits that train lacks.
+        DataError: the dataset violates the contract, or its other splits have classes that train lacks.
     """
     if not isinstance(dataset, Dataset):
         raise DataError(
@@ -98,7 +98,7 @@ def prepare_in_memory(
 
 
 def _store_in_memory(dataset: Dataset, cache: Path) -> tuple[str, Dataset]:
-    """Return digest and dataset with its warnings; write it into the cache unless it is there already."""
+    """Return digest and dataset with warnings; write the dataset into the cache if the cache lacks it."""
     digest = digest_of(dataset)
     columns = columns_digest(dataset)
     facts = [IN_MEMORY, __version__, digest, dataset.source, dataset.warning, dataset.licence, columns]
@@ -136,10 +136,10 @@ def prepare_in_process(
     Args:
         log: gets the output of the process.
         listener: gets every report of `zoo.progress`.
-        plugins: version of the dataset's plugin by its name, `DISTRIBUTION:PLUGIN`; None loads all plugins.
+        plugins: the version of the dataset's plugin, by name `DISTRIBUTION:PLUGIN`; None loads all plugins.
 
     Raises:
-        ZooError: that of `prepare`; DataError if the process died, Stalled if it hung.
+        ZooError: as for `prepare`; DataError if the process died, Stalled if it hung.
     """
     arguments = (dataset, dict(validation), cache, log, plugins, given_files())
     worker = spawn_worker(_prepare_and_send, arguments)
@@ -156,7 +156,7 @@ def prepare_in_process(
 
 
 def _receive_answer(worker: WorkerProcess, name: str, listener: Listener | None) -> Any:
-    """Return what the worker process sends after its reports of `zoo.progress`."""
+    """Return the answer of the worker process, which follows its reports of `zoo.progress`."""
     step, process = "", f"the process that prepares the dataset '{name}'"
     fix = "If it was only slow, report with `zoo.progress`, or set a longer `stall_timeout` in [search]."
     while isinstance(answer := receive(worker, process, fix), tuple):
@@ -180,7 +180,7 @@ def _not_written(title: str, cache: Path, error: OSError) -> DataError:
 def _read_cached(
     component: Component, values: Mapping[str, Any], cache: Path, title: str
 ) -> tuple[str, Dataset]:
-    """Return digest and dataset from the cache; if they are out of date, call the dataset function first."""
+    """Return digest and dataset from the cache; if outdated, call the dataset function first."""
     with _plugin_errors(title):
         before = fingerprint(component, values)
         cached = find_dataset(cache, before) if before is not None else None
@@ -193,14 +193,14 @@ def _read_cached(
         after = fingerprint(component, values)
     digest = save_dataset(cache, dataset)
     failpoint("dataset.stored")
-    if before is not None and before == after:  # no file changed while it was read
+    if before is not None and before == after:  # no file changed during the reading
         record_fingerprint(cache, digest, before, dataset)
     return digest, dataset
 
 
 @contextmanager
 def _plugin_errors(title: str) -> Iterator[None]:
-    """Start the message of every error in the block with `title`, except the plugin's own ZooErrors."""
+    """Add `title` before the message of every error in the block, except the plugin's own ZooErrors."""
     try:
         yield
     except DataError as error:
@@ -220,7 +220,7 @@ def _prepare_and_send(
     plugins: Mapping[str, str] | None,
     plugin_files: Sequence[PluginFile],
 ) -> None:
-    """Call `prepare` in the worker process, and send reports, and then the result or the error."""
+    """Call `prepare` in the worker process; send reports, then the result or the error."""
     enter_worker({}, log)
     warnings.simplefilter("default")
     try:

@@ -17,17 +17,17 @@ from zoo.data.dataset import Dataset, Split, class_counts
 from zoo.data.reporting import progress
 from zoo.errors import count_text
 
-BLOCK_SIZE = 2**20  # bytes of the images that are compared at once; they stay in the cache of a core
-# Times the images of the smallest class. The literature calls a data set highly imbalanced above 9 (Fernández
-# et al. 2008, and the KEEL repository); then one answer for all images of two classes is right for 90 %.
+BLOCK_SIZE = 2**20  # bytes of images that are compared at once; they fit into the cache of a core
+# Ratio to the images of the smallest class. Data sets with a ratio above 9 count as highly imbalanced
+# (Fernández et al. 2008, the KEEL repository): one answer for all images of two classes is right for 90 %.
 IMBALANCED = 9
-# What gives every class the same weight, in a study.
+# The settings of a study that give every class the same weight.
 WEIGHTS, OBJECTIVE = 'class_weight = "balanced" in [training]', 'objective = "val_balanced_accuracy"'
 
 
 @dataclass(frozen=True)
 class ImageFact:
-    """An image of a dataset, by its split and its position there."""
+    """An image of a dataset, by its split and its position in the split."""
 
     split: str
     position: int
@@ -41,7 +41,7 @@ class Comparison:
 
     Args:
         constant: images with the same value in every pixel; they are not compared.
-        identical: images with the same pixels, by the digest of these, in the order of the dataset.
+        identical: images with the same pixels, by digest of the pixels, in the order of the dataset.
     """
 
     constant: Sequence[ImageFact]
@@ -107,7 +107,7 @@ def imbalance_warning(dataset: Dataset) -> str:
 def without_followed_advice(warning: str, class_weight: Any, objective: str) -> str:
     """Return a dataset's warning without the advice on imbalanced classes that a study follows already.
 
-    `class_weight` and `objective` are the study's; None or `"none"` stands for no class weights.
+    `class_weight` and `objective` are settings of the study; without class weights, None or `"none"`.
     """
     is_weighted, is_balanced = (
         class_weight not in (None, "none"),
@@ -124,7 +124,7 @@ def without_followed_advice(warning: str, class_weight: Any, objective: str) -> 
 
 
 def _checksums(split: Split) -> list[int | None]:
-    """Return the CRC-32 of each image of a split, which takes a fifth of a digest; None: a constant image."""
+    """Return the CRC-32 of each image; None for constant images. A digest takes 5 times as long."""
     checksums: list[int | None] = []
     count = max(1, BLOCK_SIZE // math.prod(split.images.shape[1:]))
     for start in progress(range(0, len(split), count), "comparing images"):

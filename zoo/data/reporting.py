@@ -21,8 +21,8 @@ def progress(items: Iterable[Item], what: str, *, total: int | None = None) -> I
     Nothing is reported outside `report_to`, for example in a notebook or a test.
 
     Args:
-        what: description of the step in a few words: `decoding images`.
-        total: number of items, if they have no length of their own.
+        what: short description of the step, such as `decoding images`.
+        total: number of items, if `len(items)` does not work.
     """
     listener = _listener.get()
     if listener is None:
@@ -42,7 +42,7 @@ def progress(items: Iterable[Item], what: str, *, total: int | None = None) -> I
 
 
 def notice(text: str) -> None:
-    """Report a line, such as that the disk is full; nothing happens outside `report_to`."""
+    """Report a line, such as that the disk is full. Outside `report_to`, do nothing."""
     if (listener := _listener.get()) is not None:
         listener(text, None)
 

@@ -1,4 +1,4 @@
-"""Declaration of the files that a dataset is read from, and a fingerprint that changes with them."""
+"""Declaration of the files that a dataset is read from, and a fingerprint that changes when they change."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _ATTRIBUTE = "zoo_files"
 def reads(files: Callable[..., Iterable[str | Path] | None]) -> Callable[[Function], Function]:
     """Declare the files that a dataset function reads: `@reads(files)` above the function.
 
-    While nothing changes, zoo uses the cached dataset. It calls the function again after a change of a
+    zoo uses the cached dataset until something changes. It calls the function again after a change of a
     declared file, a parameter, the plugin's version, or a Python file of the plugin's package and
     sub-packages. zoo compares the paths, sizes and times of the declared files; it does not read them.
 
-    Declare every file that the dataset depends on, also a list of class names in the package.
+    Declare every file that the dataset depends on, including a list of class names in the package.
 
     Args:
         files: a function that takes the parameters of the dataset as keywords and returns the paths of its
-            files, and of each folder in which a new file changes the dataset; or None if it depends on
-            something else this time, such as a server: then zoo calls the function.
+            files, and of each folder in which a new file changes the dataset; or None if the dataset depends
+            on something else this time, such as a server: then zoo calls the function.
     """
 
     def mark(function: Function) -> Function:
@@ -42,12 +42,12 @@ def declared_files(function: Callable[..., Any], parameters: Mapping[str, Any]) 
     """Return the files that a dataset function declares; None if it declares none for these parameters."""
     files = getattr(function, _ATTRIBUTE, None)
     paths = None if files is None else files(**parameters)
-    # A Path of a Path is parsed again, which takes longer than its `stat`.
+    # `Path(path)` would parse a Path again, which takes longer than `stat`.
     return None if paths is None else [path if isinstance(path, Path) else Path(path) for path in paths]
 
 
 def fingerprint(component: Component, parameters: Mapping[str, Any]) -> str | None:
-    """Return a digest of everything that the dataset depends on; None if it does not declare that."""
+    """Return a digest of everything that the dataset depends on; None if it declares no files."""
     from zoo.registry import component_code_digest
 
     paths = declared_files(component.function, parameters)
@@ -68,6 +68,6 @@ def _file_state(path: Path) -> str:
     """Return a text that changes with the file, even if the file's modification time is set back."""
     try:
         stat = path.stat()
-    except OSError as error:  # the dataset function reports it
+    except OSError as error:  # the dataset function reports the error
         return str(error.errno)
     return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns}"

@@ -18,7 +18,7 @@ from zoo.trial import count_folds
 def split_facts(
     cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]
 ) -> dict[str, SplitFacts]:
-    """Return the facts about `train`, `validation` and `test`, as `[validation]` cuts them.
+    """Return the facts about `train`, `validation` and `test`, as divided by `[validation]`.
 
     With folds, `train` has the images of all folds, and `fold 1` … replace `validation`.
     """

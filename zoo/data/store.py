@@ -10,7 +10,7 @@
         ├── split-0.1-0.npy           validation images for this fraction and seed (see `validation`)
         ├── folds-5-0.npy             fold of each image for this number of folds and seed
         ├── folds-5-0-<digest>.npy    the same, without a divided group
-        └── read-<fingerprint>.json   source, warning, licence; files with this fingerprint gave this dataset
+        └── read-<fingerprint>.json   source, warning, licence; read from files with this fingerprint
 
 A folder appears whole or not at all: it is written under a temporary name and then renamed. Several
 processes can therefore prepare the same dataset at once.
@@ -52,10 +52,10 @@ class PreparedDataset:
     digest: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    sizes: Mapping[str, int]  # number of images by split, after the validation split or first fold is cut
+    sizes: Mapping[str, int]  # number of images by split; with folds, the first fold is the validation split
     source: str
     warning: str
-    validation: Mapping[str, Any] = field(default_factory=dict)  # with `group_digest`, if it has groups
+    validation: Mapping[str, Any] = field(default_factory=dict)  # has `group_digest` if there are groups
     splits: Mapping[str, SplitFacts] = field(default_factory=dict)
 
 
@@ -70,9 +70,9 @@ def digest_of(dataset: Dataset) -> str:
 
 
 def save_dataset(cache: Path, dataset: Dataset, digest: str | None = None) -> str:
-    """Write `dataset` into the cache, and return its digest; if it is there, only what may have changed.
+    """Write `dataset` into the cache, or only its changed facts if the cache has it; return the digest.
 
-    `digest` is its digest, if the caller has computed it already.
+    `digest` is that of the dataset, if the caller has computed it.
     """
     digest = digest or digest_of(dataset)
     target = cache / digest
@@ -126,16 +126,16 @@ def open_dataset(cache: Path, digest: str) -> Dataset:
 
 
 def record_fingerprint(cache: Path, digest: str, fingerprint: str, dataset: Dataset) -> None:
-    """Record that the files with this fingerprint gave the dataset with this digest."""
+    """Record that the dataset with this digest was read from files with this fingerprint."""
     folder = cache / digest
     facts = {**_origin(dataset), "columns": write_columns(folder, dataset)}
     write_atomically(folder / f"read-{fingerprint}.json", json.dumps(facts))
 
 
 def find_dataset(cache: Path, fingerprint: str) -> tuple[str, Dataset] | None:
-    """Return the digest and the dataset, with names and columns, that the files with this fingerprint gave.
+    """Return digest and dataset (with names and columns) that were read from files with this fingerprint.
 
-    Returns None if there is no record of it, if an older version of zoo wrote the record, or if the record or
+    Returns None if there is no such record, if an older version of zoo wrote the record, or if the record or
     the dataset is damaged.
     """
     for path in cache.glob(f"*/read-{fingerprint}.json"):
@@ -162,7 +162,7 @@ def _arrays(dataset: Dataset) -> Iterator[tuple[str, Array, np.dtype[Any]]]:
 
 
 def _blocks(array: Array, dtype: np.dtype[Any]) -> Iterator[Array]:
-    """Yield the rows of `array` in contiguous blocks; an array of another layout is not copied whole."""
+    """Yield the rows of `array` in contiguous blocks; an array with another layout is not copied whole."""
     count = max(1, BLOCK_SIZE // max(1, array[:1].nbytes))
     for start in range(0, len(array) if array.size else 0, count):
         yield np.ascontiguousarray(array[start : start + count], dtype)
@@ -185,7 +185,7 @@ def _write(folder: Path, dataset: Dataset) -> None:
 
 
 def _write_array(path: Path, array: Array, dtype: np.dtype[Any]) -> str:
-    """Write what `numpy.save` would write, without a copy of the whole array; return the file's CRC-32."""
+    """Write an array as `numpy.save` does, without a copy of the whole array; return the file's CRC-32."""
     header = io.BytesIO()
     facts = {"descr": dtype.str, "fortran_order": False, "shape": array.shape}
     np.lib.format.write_array_header_1_0(header, facts)
@@ -208,7 +208,7 @@ def crc_of(path: Path) -> str:
 
 
 def recorded_crcs(folder: Path) -> dict[str, str]:
-    """Return the CRC-32 of each array file when it was written; {} if an older version of zoo wrote it."""
+    """Return the recorded CRC-32 of each array file; {} if an older version of zoo wrote it."""
     return dict((_facts(folder) or {}).get("crc32", {}))
 
 
@@ -218,11 +218,11 @@ def _origin(dataset: Dataset) -> dict[str, str]:
 
 
 def with_columns(cache: Path, digest: str, dataset: Dataset) -> Dataset:
-    """Return a dataset of `open_dataset` with the names and columns of its newest source, if it has any."""
+    """Return a dataset from `open_dataset` with names and columns of its newest source, if there are any."""
     folder = cache / digest
     try:
         return add_columns(folder, (_facts(folder) or {})["columns"], dataset)
-    except (OSError, ValueError, RecursionError, LookupError):  # damaged, or of an older version of zoo
+    except (OSError, ValueError, RecursionError, LookupError):  # damaged, or from an older version of zoo
         return dataset
 
 
@@ -233,7 +233,7 @@ def image_names(cache: Path, digest: str, split: str) -> list[str]:
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:
-    """Return the content of `dataset.json`; None if a file is missing or has another size than it states."""
+    """Return the content of `dataset.json`; None if a file is missing or has another size than recorded."""
     try:
         facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         sizes = facts["bytes"].items()

@@ -1,4 +1,4 @@
-"""The columns of a table of images: which has the label, which have pixels, and which are left out."""
+"""The columns of a table of images: the label column, the pixel columns, and those that are left out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 LABEL_NAMES = ("label", "class", "target", "y")
 INDEX_NAMES = re.compile(r"|index|id|unnamed: \d+|__index_level_\d+__", re.IGNORECASE)
-PACKED = re.compile(r"[\s\[]*\d+(\.\d*)?([\s,;]+\d+){3}")  # FER2013 has such a column
+PACKED = re.compile(r"[\s\[]*\d+(\.\d*)?([\s,;]+\d+){3}")  # matches a pixel column such as FER2013's
 NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-MIN_INDEX_ROWS = 10  # fewer pixels may count up by chance
+MIN_INDEX_ROWS = 10  # a shorter column may have consecutive numbers by chance
 MAX_LISTED = 5
 
 
@@ -61,7 +61,7 @@ def label_position(table: str, names: Sequence[str], label_column: str | int | N
 
 
 def _only_other_column(names: Sequence[str]) -> dict[str, str]:
-    """Return the label column, if one column is neither an index nor named like other columns."""
+    """Return the label column if only one column is neither an index nor named like others."""
     skeletons = Counter(map(_skeleton, names))
     single = [name for name in names if skeletons[_skeleton(name)] == 1 and not INDEX_NAMES.fullmatch(name)]
     return {"label_column": single[0]} if len(single) == 1 else {}
@@ -92,11 +92,11 @@ def find_columns(
     left_out: Sequence[int],
     pixel_names: Sequence[str],
 ) -> Columns:
-    """Return the columns of a table by their names and their first rows, `frame`.
+    """Return the columns of a table from their names and `frame`, their first rows.
 
-    Index columns are left out. Pixel columns are in the order of `pixel_names`, if these are their names.
-    Otherwise, if their names differ in their numbers only, they are sorted by these numbers, since some
-    programs write `pixel10` before `pixel2`. Raises ZooError for columns of text.
+    Index columns are left out. Pixel columns whose names are `pixel_names` are put into that order. Otherwise,
+    if their names differ only in numbers, they are sorted by these numbers, because some programs write
+    `pixel10` before `pixel2`. Raises ZooError for columns of text.
     """
     rest = [position for position in range(len(names)) if position != label and position not in left_out]
     skeletons = Counter(map(_skeleton, names))
@@ -127,7 +127,7 @@ def find_columns(
 
 
 def other_column(names: Sequence[str], pixels: Sequence[int], column: int) -> str | None:
-    """Return the name of a column if it differs from those of the pixel columns; usually None."""
+    """Return the name of a column if it is not like the names of the pixel columns; usually None."""
     skeletons = Counter(_skeleton(names[position]) for position in pixels)
     name = names[pixels[column]]
     if not name or skeletons[_skeleton(name)] > 1 or len(pixels) < 3 or len(skeletons) > 2:
@@ -141,7 +141,7 @@ def drop_hint(name: str | None) -> str:
 
 
 def _is_index(names: Sequence[str], skeletons: Mapping[str, int], frame: pd.DataFrame, position: int) -> bool:
-    """Return True for a column without a name, or named like an index, or that counts the rows."""
+    """Return True for a column that is named like an index, has no name, or counts the rows."""
     column, name = frame.iloc[:, position], names[position]
     if any(names):
         if INDEX_NAMES.fullmatch(name):
@@ -160,7 +160,7 @@ def _skeleton(name: str) -> str:
 
 
 def _is_text(column: pd.Series) -> bool:
-    """Return True if no cell has a number; a column with some numbers has damaged cells."""
+    """Return True if no cell has a number; in a column with some numbers, other cells are damaged."""
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(column) or is_packed(column):
@@ -169,7 +169,7 @@ def _is_text(column: pd.Series) -> bool:
 
 
 def as_numbers(column: pd.Series) -> pd.Series:
-    """Return the cells as numbers: NaN for text, infinity for an integer that no float can have."""
+    """Return the cells as numbers: NaN for text, infinity for an integer that is too large for a float."""
     import pandas as pd
 
     try:

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from zoo.data.dataset import Array
 
 MAX_SIDE = 4096  # pixels
-WHITE = (1, 255, 1023, 4095, 16383, 65535)  # the largest values of usual ranges
-DARK = 64  # of 255; zoo warns of images without a brighter pixel. Images of 14 bits in 16 are darker
-MIN_SIDE_OF_CHECK, SAMPLE_SIZE = 8, 100  # of the check whether pixels are stored channel by channel
-MIN_RGBA_CHECK = 4  # pixels, of the check whether grey images have four channels
+WHITE = (1, 255, 1023, 4095, 16383, 65535)  # the values of white in usual ranges
+DARK = 64  # of 255; zoo warns of images without a brighter pixel, such as images with 14 of 16 bits
+MIN_SIDE_OF_CHECK, SAMPLE_SIZE = 8, 100  # for the check of the order of channels
+MIN_RGBA_CHECK = 4  # pixels, for the check of grey images that may have four channels
 MIN_RGBA_SIDE = 28  # 784 pixels are a digit of MNIST, not 14×14 with four channels
 
 
 class CellError(Exception):
-    """A cell that is no pixel: its row and column, from 0, and what else is wrong with it."""
+    """A cell that is not a pixel: its row and column, from 0, and an exact problem if known."""
 
     def __init__(self, row: int, column: int, problem: str = "") -> None:
         super().__init__(row, column, problem)
@@ -71,7 +71,7 @@ def numbers_of(frame: pd.DataFrame) -> Array:
 
 
 def as_uint8(values: Array, scale: float | None) -> tuple[Array, Array]:
-    """Return the numbers as `uint8`, and which of them are not integers from 0 to 255 after scaling."""
+    """Return the numbers as `uint8`, and a mask of those that are not integers from 0 to 255."""
     import numpy as np
 
     if scale is not None:
@@ -102,14 +102,14 @@ def _unpack(column: pd.Series, scale: float | None) -> Array:
 
 
 def _nested(cell: Any) -> Any:
-    """Return a list of lists for an array of arrays, as Parquet has them; raise TypeError for others."""
+    """Return a list of lists for an array of arrays, as in Parquet files; raise TypeError for others."""
     if isinstance(cell, str | bytes | Mapping):
         raise TypeError(cell)
     return [_nested(part) if hasattr(part, "__len__") else part for part in cell]
 
 
 def usual_scale(values: Array) -> float | None:
-    """Return the scale of pixels of another range, by the largest value; None if only few are damaged."""
+    """Return the scale that the largest value suggests; None if unclear, or if few are out of range."""
     import numpy as np
 
     values = values[np.isfinite(values)]
@@ -174,11 +174,11 @@ def image_shape_of(
 
 
 def alpha_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
-    """Return a warning if small grey images seem to have four channels, by their values; usually ""."""
+    """Return a warning if the values of small grey images look like four channels; usually ""."""
     side = math.isqrt(shape[0] * shape[1] // 4)
     if pixels.ndim != 2 or shape[2] != 1 or side < MIN_RGBA_CHECK or 4 * side**2 != pixels.shape[1]:
         return ""
-    # In grey images neighbors are the most alike; with four channels, values of the same channel are.
+    # Similar values are neighbors in grey images, but four places apart in images with four channels.
     next_value, next_pixel = _distances(pixels, 1, 4)
     if next_pixel >= 0.8 * next_value:
         return ""
@@ -202,7 +202,7 @@ def _given_shape(table: str, count: int, image_shape: Sequence[int]) -> tuple[in
 
 
 def with_shape(pixels: Array, shape: tuple[int, ...], channels_first: bool) -> Array:
-    """Return images as `(n, height, width, channels)`; `channels_first` is the order in rows of pixels."""
+    """Return images as `(n, height, width, channels)`; `channels_first` describes rows of pixels."""
     import numpy as np
 
     if not channels_first or pixels.ndim > 2:
@@ -215,7 +215,7 @@ def channel_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
     """Return a warning if color images seem to be stored channel by channel; usually ""."""
     if pixels.ndim != 2 or shape[2] != 3 or shape[0] < MIN_SIDE_OF_CHECK:
         return ""
-    # Vertical neighbours are alike. They are 3 × width values apart, or width values if stored by channel.
+    # Vertical neighbors are similar. They are 3 × width values apart, or width values if stored by channel.
     by_channel, by_pixel = _distances(pixels, shape[1], 3 * shape[1])
     if by_channel >= 0.8 * by_pixel:
         return ""
@@ -226,7 +226,7 @@ def channel_warning(table: str, pixels: Array, shape: tuple[int, ...]) -> str:
 
 
 def _distances(pixels: Array, *offsets: int) -> list[float]:
-    """Return the mean difference of values that are this many places apart, in a sample of the images."""
+    """Return the mean difference of values at these distances, in a sample of the images."""
     import numpy as np
 
     sample = pixels[:: max(1, len(pixels) // SAMPLE_SIZE)].astype(np.int16)

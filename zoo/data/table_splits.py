@@ -16,10 +16,10 @@ _SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in wor
 
 
 def row_splits(table: str, columns: Mapping[str, Array]) -> tuple[Array | None, str]:
-    """Return the split of each row, `(n,)`, or None if no column decides it; and a note about the column.
+    """Return the split of each row, `(n,)`, or None if no column has it; and a note about the column.
 
-    A column decides the splits if it has names of splits only, among them that of the training split. A
-    column in which most values are such names, but not all, is noted.
+    A column decides the splits if all its values are names of splits, and one is the training split. The note
+    also names a column in which most values, but not all, are such names.
     """
     import numpy as np
 

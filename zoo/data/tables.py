@@ -52,12 +52,12 @@ class Table:
     """A table with one image per row.
 
     Args:
-        name: for messages, such as the path of a file.
+        name: the name in messages, such as the path of a file.
         columns: names of the columns; "" for a column without a name.
-        chunks: returns the rows as data frames, one after the other, with these columns in this order; takes
-            the positions of columns that are to be read as text.
-        cell: returns place and text of a cell for an error message; takes its row and column, from 0.
-        label_names: for columns with labels 0, 1, 2 …, the names of these labels, if the table states them.
+        chunks: returns the rows as data frames, in order and with these columns; takes the positions of the
+            columns to read as text.
+        cell: takes row and column of a cell, from 0; returns its place and text for an error message.
+        label_names: the names of the labels 0, 1, 2 … by column, if the table has them.
     """
 
     name: str
@@ -71,8 +71,8 @@ class Table:
 class _Images:
     """The content of a table.
 
-    The labels of `split` are integers or text, `(n,)`. Its images are pixels, `(n, …)`; with an image column,
-    the cells of this column until they are decoded.
+    The labels of `split` are integers or text, `(n,)`. Its images are pixels, `(n, …)`, or the cells of the
+    image column until these are decoded.
     """
 
     table: Table
@@ -80,7 +80,7 @@ class _Images:
     pixel_names: list[str]
     split: Split
     warning: str
-    is_decoded: bool = False  # from image files, whose decoder has warnings of its own
+    is_decoded: bool = False  # decoded from image files; the decoder gives the warnings
 
 
 def read_tables(
@@ -101,7 +101,7 @@ def read_tables(
 ) -> Dataset:
     """Return the images of one, two or three tables as a dataset.
 
-    Labels are integers or text; classes are in ascending or natural order, or in that of `classes`.
+    Labels are integers or text; classes are in ascending or natural order, or in the order of `classes`.
 
     Args:
         label_column: name or position of the column with the label; by default `label`, `class`, `target`
@@ -112,8 +112,8 @@ def read_tables(
         image_size: height and width.
         image_shape: height and width, or height, width and channels.
         channels_first: the pixels are stored channel by channel.
-        scale: factor from the values in the table to 0 to 255.
-        image_column, decode: a column whose cells are no pixels, such as paths, and the function that returns
+        scale: factor that gives pixels from 0 to 255.
+        image_column, decode: a column with cells such as paths, and the function that returns
             the images of such cells: `uint8`, `(n, height, width, channels)`.
 
     Raises:
@@ -179,7 +179,7 @@ def _read(
     image_column: str | int | None,
     pixel_names: Sequence[str],
 ) -> _Images:
-    """Read one table; its pixel columns are put into the order of `pixel_names` if it has these."""
+    """Read one table; put pixel columns with the names `pixel_names` into that order."""
     import numpy as np
 
     names = table.columns
@@ -240,7 +240,7 @@ def _pixels(
 
 
 def _decoded(images: Mapping[str, _Images], decode: Callable[[Sequence[Any]], Array]) -> dict[str, _Images]:
-    """Return the tables with the images of their cells, decoded at once; paths become names of the images."""
+    """Return the tables with decoded images, all decoded in one call; paths become names of images."""
     import numpy as np
 
     cells = [cell for of_table in images.values() for cell in of_table.split.images]
@@ -321,7 +321,7 @@ def _check_rare_text(images: _Images) -> None:
 
 
 def _by_split_column(images: _Images) -> dict[str, _Images]:
-    """Return the images of each split, if a column has the names of splits only, among them train."""
+    """Return the images of each split, if all values of a column are names of splits, one of them train."""
     splits, note = row_splits(images.table.name, images.split.columns)
     warning = " ".join(filter(None, [images.warning, note]))
     if splits is None:
@@ -367,7 +367,7 @@ def _labels_of_classes(classes: Sequence[Label] | None, images: Sequence[_Images
 
 
 def _split(images: _Images, labels: Sequence[Label], pixels: Array) -> Split:
-    """Return the images with these labels; their class is the position of their label in `labels`."""
+    """Return the images with these labels; the class is the position of the label in `labels`."""
     import numpy as np
 
     class_of_label = {label: number for number, label in enumerate(labels)}

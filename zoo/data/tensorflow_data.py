@@ -1,4 +1,4 @@
-"""Datasets from `tf.data`: their images are written to a temporary file, batch by batch."""
+"""Datasets from `tf.data`: the images are written to a temporary file, batch by batch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _read(split: str, dataset: Any, scale: float | None) -> _Spool:
 
 
 def _elements(split: str, dataset: Any) -> Iterator[Any]:
-    """Yield the elements as NumPy arrays; raise DataError for any exception of the caller's code."""
+    """Yield the elements as NumPy arrays; raise DataError if the caller's code raises an exception."""
     try:
         yield from dataset.as_numpy_iterator()
     except Exception as error:
@@ -78,7 +78,7 @@ def _elements(split: str, dataset: Any) -> Iterator[Any]:
 
 
 def _integers(labels: Array) -> Array:
-    """Return labels in the other forms that Keras makes as integers: one-hot, or floats 0.0 and 1.0."""
+    """Return integers for labels in other forms that Keras makes: one-hot, or floats 0.0 and 1.0."""
     if labels.ndim == 2 and labels.shape[1] > 1 and is_one_hot(labels):
         return np.asarray(labels.argmax(axis=1))
     is_whole = labels.dtype.kind == "f" and bool((labels == np.rint(labels)).all())
@@ -90,7 +90,7 @@ class _Spool:
 
     def __init__(self, split: str, scale: float | None) -> None:
         self._split, self._scale = split, scale
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115, it disappears with this object
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115, the file disappears with this object
         self._shape: tuple[int, ...] = ()
         self._labels: list[Array] = []
         self._digests: list[bytes] = []
@@ -130,7 +130,7 @@ class _Spool:
         )
 
     def _pixels(self, x: Array, name: str) -> Array:
-        """Return a batch as `uint8`; fractions are rounded, as Keras leaves them when it resizes images."""
+        """Return a batch as `uint8`; round the fractions that resizing in Keras gives."""
         if x.ndim not in (3, 4) or 0 in x.shape:
             raise DataError(f"{name}: expected (batch, height, width, channels), got the shape {x.shape}.")
         if x.dtype.kind == "f" and self._scale is None:
@@ -164,7 +164,7 @@ class _Spool:
     def images(self) -> tuple[Array, Array]:
         """Return the images in the order of their digests, and the position of each in the dataset.
 
-        A dataset may be shuffled at every iteration. In this order, equal images have an equal digest.
+        A dataset may be shuffled at every iteration. In this order, equal datasets have equal digests.
         """
         labels = self.labels().astype(str).tolist()
         order = np.array(

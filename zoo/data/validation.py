@@ -1,8 +1,8 @@
-"""Validation splits and folds: which training images a trial is validated on.
+"""Validation splits and folds: the training images on which a trial is validated.
 
-They are cut once for each dataset, fraction (or number of folds) and seed, and stored in the cache as one
+Both are cut once for each dataset, fraction (or number of folds) and seed, and stored in the cache as one
 array: the number of each training image's fold, from 1. A network is validated on one fold and trained on the
-others. With a single validation split, its images are fold 1 and all others fold 0. Groups are never divided.
+others. A single validation split is fold 1, and all other images are fold 0. Groups are never divided.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def prepare_groups(
     """Find the groups of the images; return `[validation]` with their digest, and a warning.
 
     Without `group`, return `validation` unchanged. The dataset must have its names and columns. Raises
-    DataError if the groups are not those whose digest `validation` has already.
+    DataError if `validation` has the digest of other groups.
     """
     if "group" not in validation:
         return validation, ""
@@ -45,7 +45,7 @@ def prepare_groups(
 
 
 def open_with_groups(cache: Path, digest: str, validation: Mapping[str, Any]) -> Dataset:
-    """Return the dataset with this digest; DataError if it, or the groups in `validation`, is not there."""
+    """Return the dataset with this digest; DataError if it, or its groups, are missing."""
     dataset = open_dataset(cache, digest)
     if group_digest := validation.get("group_digest"):
         open_groups(cache / digest, group_digest)
@@ -88,14 +88,14 @@ def training_and_validation(
 
 
 def validation_split(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Split:
-    """Return the validation split; with folds, the training split, since each image is validated once."""
+    """Return the validation split; with folds, the training split, because each image is in one fold."""
     if dataset.validation is None and count_folds(validation) > 1:
         return dataset.train
     return training_and_validation(cache, digest, dataset, validation)[1]
 
 
 def fold_of_images(cache: Path, digest: str, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
-    """Return the number of each training image's fold, `(n,)`; the first call computes and stores it."""
+    """Return the number of each training image's fold, `(n,)`; the first call computes and stores them."""
     path = fold_path(cache / digest, validation)
     try:
         fold: Array = np.load(path)
@@ -110,7 +110,7 @@ def fold_of_images(cache: Path, digest: str, dataset: Dataset, validation: Mappi
 
 
 def fold_path(folder: Path, validation: Mapping[str, Any]) -> Path:
-    """Return the file in the folder of a prepared dataset that has the folds of its training images."""
+    """Return the file with the folds of the training images, in `folder` of a prepared dataset."""
     seed, count = validation["seed"], count_folds(validation)
     name = f"folds-{count}" if count > 1 else f"split-{float(validation['fraction'])!r}"
     group_digest = validation.get("group_digest", "")[:16]
@@ -118,7 +118,7 @@ def fold_path(folder: Path, validation: Mapping[str, Any]) -> Path:
 
 
 def cut_folds(folder: Path, dataset: Dataset, validation: Mapping[str, Any]) -> Array:
-    """Compute the number of each training image's fold, `(n,)`; `folder` has the groups of the images."""
+    """Compute the number of each training image's fold, `(n,)`; the groups are read from `folder`."""
     seed, count = validation["seed"], count_folds(validation)
     if validation.get("group_digest"):
         return _grouped_folds(dataset, open_groups(folder, validation["group_digest"]), validation)
@@ -145,10 +145,10 @@ def _stratified_folds(dataset: Dataset, folds: int, seed: int) -> Array:
 def _stratified_split(dataset: Dataset, fraction: float, seed: int) -> Array:
     """Return the fold of each training image, `(n,)`: 1 (validation) for `fraction` of every class, else 0.
 
-    The number of images of each class is rounded by the largest remainder method, so that the sum is right.
+    The number of images of each class is rounded by the largest remainder method, so that the total is exact.
     Every class has at least one image in both splits.
     """
-    # scikit-learn's train_test_split may give another split in another version. Then the trials of a
+    # train_test_split of another version of scikit-learn may give another split. Then the trials of a
     # resumed study would be validated on images that earlier trials were trained on.
     labels = np.asarray(dataset.train.labels)
     classes, counts = _class_counts(dataset, 2, "a validation split")
@@ -165,7 +165,7 @@ def _stratified_split(dataset: Dataset, fraction: float, seed: int) -> Array:
 
 
 def _grouped_folds(dataset: Dataset, groups: Groups, validation: Mapping[str, Any]) -> Array:
-    """Return the fold of each training image, `(n,)`, as the other functions do, without a divided group.
+    """Return the fold of each training image, `(n,)`, as the other functions do, but divide no group.
 
     With a single validation split, every class has at least one image in both splits; with folds, every class
     is in the training images of every fold.
@@ -200,7 +200,7 @@ def _few_group_warning(dataset: Dataset, groups: Groups, folds: int) -> str:
 def _class_counts(dataset: Dataset, minimum: int, purpose: str) -> tuple[Array, Array]:
     """Return the labels in the training split, and the number of images of each.
 
-    Raises DataError if a class has fewer than `minimum` images, naming the `purpose`.
+    Raises DataError if a class has fewer than `minimum` images, with `purpose` in the message.
     """
     classes, counts = np.unique(np.asarray(dataset.train.labels), return_counts=True)
     least = int(counts.min())
@@ -217,7 +217,7 @@ def _class_counts(dataset: Dataset, minimum: int, purpose: str) -> tuple[Array, 
 
 
 def _subset(split: Split, is_selected: Array) -> Split:
-    """Return the selected images and labels; images stay in the memory map until a batch needs them."""
+    """Return the selected images and labels; images stay in the memory map until they are used."""
     return Split(Rows(split.images, is_selected), split.labels[is_selected])
 
 

@@ -19,7 +19,7 @@ def verify_dataset(cache: Path, digest: str, validation: Mapping[str, Any] | Non
     """Raise DataError if the content of a prepared dataset has changed since it was written.
 
     The SHA-256 of all arrays and class names is compared with `digest`. The validation split or the folds are
-    compared with newly computed ones. A changed dataset is not used again: the next command prepares it anew.
+    compared with newly computed ones. A changed dataset is not used again: the next command prepares another.
     """
     folder = cache / digest
     dataset = open_dataset(cache, digest)
@@ -36,7 +36,7 @@ def verify_dataset(cache: Path, digest: str, validation: Mapping[str, Any] | Non
 def _verify_folds(folder: Path, dataset: Dataset, validation: Mapping[str, Any]) -> None:
     path = fold_path(folder, validation)
     if path.exists():
-        with suppress(OSError, ValueError, EOFError):  # `fold_of_images` computes it again
+        with suppress(OSError, ValueError, EOFError):  # `fold_of_images` computes the folds again
             stored = np.load(path)
             if stored.shape == dataset.train.labels.shape and not np.array_equal(
                 stored, cut_folds(folder, dataset, validation)

@@ -62,7 +62,7 @@ def array_images(
         class_names: a name for each class, in the same order; the labels themselves by default.
         image_shape: `[height, width]` or `[height, width, channels]` of images `(n, pixels)`.
         channels_first: the pixels in columns are stored channel by channel: all red ones first.
-        scale: factor from the values to 0 to 255, such as 255 for pixels from 0 to 1.
+        scale: factor that gives pixels from 0 to 255, such as 255 for values from 0 to 1.
 
     Raises:
         ZooError: a file or an array is missing or damaged, or an array has other values or another shape.

@@ -49,7 +49,7 @@ def csv_images(
             `label`, `class`, `target` or `y`, and the first column without a header.
         drop_columns: names or positions of other columns without pixels.
         channels_first: the pixels in columns are stored channel by channel: all red ones first.
-        scale: factor from the values in the file to 0 to 255, such as 255 for pixels from 0 to 1.
+        scale: factor that gives pixels from 0 to 255, such as 255 for values from 0 to 1.
         header: whether line 1 has the names of the columns.
         separator: the character between two values; by default found by the first lines.
         encoding: of the text, such as `cp1252`; UTF-8 by default.

@@ -82,7 +82,7 @@ def image_folder(
         test_fraction: share of each class for the test split, if the folder has no splits.
         seed: selects the test images.
         background: the color behind transparent pixels: a name or `#rrggbb`.
-        bit_depth: of images with more than 8 bits per pixel: 12 if their white is 4095.
+        bit_depth: number of bits that images with more than 8 bits per pixel use: 12 if 4095 is white.
         group: a regular expression for the paths of the images, such as `(person[0-9]+)_`. Images with the
             same text in its parentheses are all in the test split that zoo cuts, or all outside it.
 

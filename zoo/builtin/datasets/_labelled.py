@@ -108,7 +108,7 @@ def labelled_files(
             `[height, width]`; the aspect ratio is not kept. Without it, all images must have one size.
         color_mode: convert images to `rgb`, or to `grayscale` with one channel.
         background: the color behind transparent pixels: a name or `#rrggbb`.
-        bit_depth: of images with more than 8 bits per pixel: 12 if their white is 4095.
+        bit_depth: number of bits that images with more than 8 bits per pixel use: 12 if 4095 is white.
         header: whether line 1 of the CSV files has the names of the columns.
         separator: the character between two values; by default found by the first lines.
         encoding: of the CSV files, such as `cp1252`; UTF-8 by default.

@@ -94,10 +94,10 @@ def parquet_images(
         image_size: one number for a square, or `[height, width]`, in pixels. Image files are scaled to it.
         image_shape: `[height, width]` or `[height, width, channels]` of images in columns of pixels.
         channels_first: the pixels in columns are stored channel by channel: all red ones first.
-        scale: factor from the pixels in columns to 0 to 255, such as 255 for pixels from 0 to 1.
+        scale: factor that gives pixels in columns from 0 to 255, such as 255 for values from 0 to 1.
         color_mode: convert image files to `rgb`, or to `grayscale` with one channel.
         background: the color behind transparent pixels of image files: a name or `#rrggbb`.
-        bit_depth: of image files with more than 8 bits per pixel: 12 if their white is 4095.
+        bit_depth: number of bits that files with more than 8 bits per pixel use: 12 if 4095 is white.
         group: a column; the images of one value stay together when zoo cuts the test split.
 
     Raises:
