@@ -94,7 +94,7 @@ def find_columns(
 ) -> Columns:
     """Return the columns of a table from their names and `frame`, their first rows.
 
-    Index columns are left out. Pixel columns whose names are `pixel_names` are put into that order. Otherwise,
+    Index columns are left out. Pixel columns with the names `pixel_names` are put into that order. Otherwise,
     if their names differ only in numbers, they are sorted by these numbers, because some programs write
     `pixel10` before `pixel2`. Raises ZooError for columns of text.
     """
