@@ -1,4 +1,4 @@
-"""The datasets that zoo ships: published ones, and one for each common format of your own images."""
+"""The datasets that zoo ships: published datasets, and one reader for each common format of image data."""
 
 from __future__ import annotations
 

@@ -53,9 +53,9 @@ def array_images(
     `(n, pixels)`. Labels are integers or text, `(n,)` or `(n, 1)`, or one-hot.
 
     Args:
-        path: of the file or folder, in the working folder or in `$ZOO_DATA_DIR`.
-        images, labels: names of the arrays for training, in the file or of the files in the folder; by
-            default usual ones, such as `x_train` and `y_train`, `images` and `labels`, or `x` and `y`.
+        path: the path of the file or folder, in the working folder or in `$ZOO_DATA_DIR`.
+        images, labels: names of the training arrays in the file, or of their files in the folder; by
+            default usual names, such as `x_train` and `y_train`, `images` and `labels`, or `x` and `y`.
         test_images, test_labels: names of the arrays of the test split. Without them, one fifth of each class
             becomes the test split. Arrays with usual names, such as `x_val`, are the validation split.
         classes: use only these labels; they become classes in this order.
@@ -98,7 +98,7 @@ def _dataset(
 
 
 def _table(name: str, labels: Array, start: int, count: int) -> Table:
-    """Return labels and the numbers of their images as a table."""
+    """Return a table with the labels, and the positions of their images as pixels."""
     import pandas as pd
 
     if len(labels) != count:
@@ -159,7 +159,7 @@ class _Arrays:
         )
 
     def _only_pair(self) -> dict[str, str]:
-        """Return the names of images and labels, if only two arrays have the shapes of these."""
+        """Return the names of images and labels, if exactly one pair of arrays has such shapes."""
         shapes = {name: self.read(name).shape for name in self._names}
         pairs = [
             {"images": images, "labels": labels}
@@ -187,7 +187,7 @@ class _Arrays:
     @contextmanager
     def _readable(file: Path) -> Iterator[None]:
         """Raise ZooError if the file is damaged, or has Python objects."""
-        if file.exists() and not file.is_file():  # opening a named pipe would wait for its other end
+        if file.exists() and not file.is_file():  # a named pipe blocks when it is opened
             raise ZooError(f"{file} is a pipe, a socket or a device, not a file. Remove it.")
         try:
             yield

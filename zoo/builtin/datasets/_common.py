@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-SEED = 42  # of the test split, if a dataset has no parameter for it
+SEED = 42  # seed of the test split in datasets without the parameter `seed`
 
 
 def data_folder() -> Path | None:
@@ -48,13 +48,13 @@ def find_path(parameter: str, path: str) -> Path:
         found = (here if folder is None else folder) / wanted
         if found.is_file() or found.is_dir():
             return found
-        if found.exists():  # opening a named pipe would wait for its other end
+        if found.exists():  # a named pipe blocks when it is opened
             raise ZooError(
                 f'{parameter} = "{path}": neither a file nor a folder, but a pipe or a device. '
                 "Write the data to a file, and give its path."
             )
         similar = _similar_path(here, wanted) or (folder and _similar_path(folder, wanted))
-    except OSError as error:  # a name that is too long, or a folder without permission
+    except OSError as error:  # such as a name that is too long, or missing permission
         raise ZooError(
             f'{parameter} = "{path}": cannot be read ({error.strerror}). Correct the path or its permissions.'
         ) from error
@@ -66,7 +66,7 @@ def find_path(parameter: str, path: str) -> Path:
 
 
 def _similar_path(root: Path, wanted: Path) -> Path | None:
-    """Return the existing path below `root` that is spelt most like `wanted`; None if none is similar."""
+    """Return the existing path below `root` whose spelling is most similar to `wanted`, or None."""
     found = root
     for part in wanted.parts:
         if not (found / part).exists():
@@ -80,14 +80,14 @@ def _similar_path(root: Path, wanted: Path) -> Path | None:
 
 
 def table_paths(train: str, test: str | None) -> list[Path]:
-    """Return the files that the parameters `train` and `test` name; raise ZooError for a missing one."""
+    """Return the files that the parameters `train` and `test` name; raise ZooError if one is missing."""
     return [find_path("train", train)] + ([] if test is None else [find_path("test", test)])
 
 
 def completed(
     dataset: Dataset, sources: Iterable[str], warnings: Iterable[str], group: str | None = None
 ) -> Dataset:
-    """Return the dataset with its source, its warnings and a test split, cut from `train` if it has none.
+    """Return the dataset with its source, its warnings and a test split, cut from `train` if there is none.
 
     `sources` are the names of the files or folders that were read.
     """
@@ -97,7 +97,7 @@ def completed(
 
 
 def split_off_test(dataset: Dataset, fraction: float = 0.2, group: str | None = None) -> Dataset:
-    """Return the dataset with `fraction` of every class of its training split as its test split."""
+    """Return the dataset with a test split that has `fraction` of every class of the training split."""
     parts = cut_test(dataset.train, dataset.class_names, fraction, SEED, group)
     train, test = (dataset.train.take(indices) for indices in parts)
     if not len(test):
@@ -106,7 +106,7 @@ def split_off_test(dataset: Dataset, fraction: float = 0.2, group: str | None = 
 
 
 def group_column(table: Table, group: str | None) -> list[str]:
-    """Return the column that `group` names as a list, [] for None; raise ZooError for a missing one."""
+    """Return a list with the column that `group` names; [] for None. Raises ZooError if it is missing."""
     if group is None:
         return []
     if group.lower() not in [name.lower() for name in table.columns]:
@@ -135,12 +135,12 @@ def cut_test(
 ) -> tuple[Array, Array]:
     """Return the shuffled indices of the training and the test split; the images are not read.
 
-    The test split has `fraction` of every class, rounded. At least one image of every class is in training.
+    The test split has `fraction` of every class, rounded. Every class keeps at least one training image.
     If `group` names groups, no group is divided, and every class is in both splits.
     """
     import numpy as np
 
-    stream = np.random.RandomState(seed)  # NumPy guarantees the same numbers in every version
+    stream = np.random.RandomState(seed)  # the numbers are the same in every version of NumPy
     labels = split.labels
     if group is not None and fraction:
         is_test = hold_out_groups(split, class_names, group, fraction, seed)

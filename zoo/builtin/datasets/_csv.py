@@ -34,7 +34,7 @@ def csv_images(
 ) -> Dataset:
     """Images in CSV files with one image per line, such as Sign Language MNIST.
 
-    Every column has a pixel, except that of the label and index columns. Pixels are integers from 0 (black)
+    Every column has one pixel, except the label column and index columns. Pixels are integers from 0 (black)
     to 255, row by row. Labels are integers or text; they become classes in ascending or natural order, or in
     the order of `classes`.
 
@@ -44,16 +44,16 @@ def csv_images(
         classes: use only these labels, such as `[0, 1, 21]`; they become the classes 0, 1, 2.
         class_names: a name for each class, in the same order; the labels themselves by default.
         image_size: one number for a square, or `[height, width]`, in pixels; a square by default.
-        image_shape: `[height, width]` or `[height, width, channels]`, if the number of pixels is not enough.
+        image_shape: `[height, width]` or `[height, width, channels]`, if the number of pixels is ambiguous.
         label_column: name or position (0 is the first, -1 the last) of the column with the label; by default
             `label`, `class`, `target` or `y`, and the first column without a header.
         drop_columns: names or positions of other columns without pixels.
         channels_first: the pixels in columns are stored channel by channel: all red ones first.
         scale: factor that gives pixels from 0 to 255, such as 255 for values from 0 to 1.
         header: whether line 1 has the names of the columns.
-        separator: the character between two values; by default found by the first lines.
-        encoding: of the text, such as `cp1252`; UTF-8 by default.
-        group: a column without pixels; the images of one value stay together when zoo cuts the test split.
+        separator: the character between two values; by default found from the first lines.
+        encoding: the encoding of the text, such as `cp1252`; UTF-8 by default.
+        group: a column without pixels; images with equal values stay together when zoo cuts a test split.
 
     Raises:
         ZooError: a file is missing or damaged (with line and column), or a parameter does not fit it.

@@ -1,4 +1,4 @@
-"""Reading a CSV file in chunks: separator, encoding, header, and the place of every damage."""
+"""Reading a CSV file in chunks: separator, encoding, header, and the place of each damaged cell."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 UTF_8 = "utf-8-sig"  # with or without a byte order mark
 GZIP = b"\x1f\x8b"
-OTHER_FILES = {  # by their first bytes
+OTHER_FILES = {  # by the first bytes of the file
     b"PK\x03\x04": "a ZIP archive or an Excel file; expected CSV. Unpack it, or save it as CSV.",
     b"PAR1": "a Parquet file; expected CSV. Use the dataset parquet_images.",
 }
 SEPARATORS = ",;\t|"
 MAX_LINE_SIZE = 2**26  # bytes
-SAMPLE_SIZE = 65_536  # characters at the start of a file; they show its separator
+SAMPLE_SIZE = 65_536  # characters at the start of a file; for finding its separator
 CELLS_PER_CHUNK = 4_000_000
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16",
@@ -48,11 +48,11 @@ class _Layout:
     separator: str
     quote: str
     decimal: str
-    names: list[str]  # of the columns; "" without a header
+    names: list[str]  # names of the columns; "" without a header
     has_header: bool
     num_skipped: int  # lines before the first row
     rows_per_chunk: int
-    num_chunks: int  # roughly, for the progress bar
+    num_chunks: int  # an estimate, for the progress bar
 
     def open(self) -> TextIO:
         return _open(self.path, self.encoding)
@@ -81,7 +81,7 @@ def csv_table(
 def truncation_warning(path: Path) -> str:
     """Return a warning if the file has no line break at its end; usually ""."""
     with path.open("rb") as file:
-        if file.read(2) == GZIP:  # its checksum shows whether it is whole
+        if file.read(2) == GZIP:  # the checksum of a gzip file shows a truncation
             return ""
         file.seek(-2, os.SEEK_END)
         if file.read().endswith((b"\n", b"\r", b"\n\0", b"\r\0")):
@@ -104,7 +104,7 @@ def _open(path: Path, encoding: str) -> TextIO:
 
 
 class _BoundedLines(io.BufferedReader):
-    """The content of a file; raises ZooError for a line that no row of pixels is as long as.
+    """The content of a file; raises ZooError for a line that is too long for an image.
 
     Otherwise a small compressed file without a line break would fill the memory.
     """
@@ -112,7 +112,7 @@ class _BoundedLines(io.BufferedReader):
     def __init__(self, path: Path, file: Any) -> None:
         super().__init__(file)
         self._path = path
-        self._length = 0  # of the line so far, in bytes
+        self._length = 0  # bytes of the current line so far
 
     def read1(self, size: int = -1) -> bytes:
         """Return the next bytes; `io.TextIOWrapper` reads with this method."""
@@ -167,7 +167,7 @@ def _layout(path: Path, header: bool, separator: str | None, encoding: str) -> _
 
 
 def _dialect(lines: Sequence[str], separator: str | None) -> tuple[str, str]:
-    """Return separator and quotes; where the lines do not show them, a comma and `"`."""
+    """Return separator and quotes; a comma and `"` if the lines do not show them."""
     if separator is not None and (len(separator) != 1 or separator in '\r\n"'):
         raise ZooError(f"separator = {separator!r}: expected one character, such as ';'.")
     candidates = [separator] if separator else [SEPARATORS, " "]
@@ -179,7 +179,7 @@ def _dialect(lines: Sequence[str], separator: str | None) -> tuple[str, str]:
 
 
 def _is_row(names: Sequence[str], label_column: str | int | None) -> bool:
-    """Return True if line 1 has no names of columns, but an image; names may count the columns."""
+    """Return True if line 1 is an image, not names of columns; names may be consecutive numbers."""
     numbers = [float(name) for name in names if NUMBER.fullmatch(name)]
     if len(numbers) == len(names) and label_column is None:
         return True
@@ -188,11 +188,11 @@ def _is_row(names: Sequence[str], label_column: str | int | None) -> bool:
 
 
 def _chunks(layout: _Layout, text_columns: Sequence[int]) -> Iterator[pd.DataFrame]:
-    """Yield the rows below the header; raise ZooError for one that has not as many values as the header."""
+    """Yield the rows below the header; raise ZooError if a row and the header have different lengths."""
     import pandas as pd
 
     with _readable(layout.path), layout.open() as file, warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)  # the first row is longer than the header
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # if the first row is longer than the header
         try:
             chunks = pd.read_csv(
                 file,
@@ -201,7 +201,7 @@ def _chunks(layout: _Layout, text_columns: Sequence[int]) -> Iterator[pd.DataFra
                 decimal=layout.decimal,
                 header=None,
                 names=range(len(layout.names)),
-                index_col=False,  # otherwise rows with one value more than the header make an index
+                index_col=False,  # otherwise an extra value in each row becomes an index
                 skiprows=layout.num_skipped,
                 skip_blank_lines=False,
                 skipinitialspace=True,
@@ -219,7 +219,7 @@ def _chunks(layout: _Layout, text_columns: Sequence[int]) -> Iterator[pd.DataFra
                     yield frame
                 num_rows += len(frame)
         except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-            for _ in _rows(layout):  # raises ZooError with the line
+            for _ in _rows(layout):  # raises ZooError with the number of the line
                 pass
             raise ZooError(f"{layout.path} cannot be read as CSV ({reason_of(error)}). Replace it.") from None
         except pd.errors.EmptyDataError:
@@ -227,7 +227,7 @@ def _chunks(layout: _Layout, text_columns: Sequence[int]) -> Iterator[pd.DataFra
 
 
 def _cell(layout: _Layout, row: int, column: int) -> tuple[str, str]:
-    """Return place and text of a cell; raise ZooError if this row or one before has another length."""
+    """Return place and text of a cell; raise ZooError if this row or an earlier one has another length."""
     with _readable(layout.path):
         line, cells = next(itertools.islice(_rows(layout), row, None))
     position = range(len(cells))[column]
@@ -236,7 +236,7 @@ def _cell(layout: _Layout, row: int, column: int) -> tuple[str, str]:
 
 
 def _rows(layout: _Layout) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of its line and the values of every row; raise ZooError for a damaged row."""
+    """Yield line number and values of every row; raise ZooError for a damaged row."""
     with layout.open() as file:
         reader = csv.reader(
             file, delimiter=layout.separator, quotechar=layout.quote, skipinitialspace=True, strict=True

@@ -29,7 +29,7 @@ from zoo.builtin.datasets._common import cut_test, find_path
 Labelled = list[tuple[Path, int]]  # image files and their labels
 
 SPLIT_SUFFIX = "(?:[ _-]?(?:set|data|images))?"
-# What operating systems and network storages add to folders; hidden files are skipped by their first dot.
+# Names that operating systems and network storages add to folders; hidden files begin with a dot.
 SYSTEM_FILES = (
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),
     *("__macosx", "icon\r", "lost+found", "@eadir", "#recycle", "@recycle", "@recently-snapshot", "@tmp"),
@@ -41,12 +41,12 @@ class _Tree:
     """The content of an image folder."""
 
     root: Path
-    has_splits: bool  # if False, all images are in train
+    has_splits: bool  # otherwise all images are in train
     class_names: list[str]
     images: dict[str, Labelled] = field(default_factory=dict)  # by split
     folders: list[Path] = field(default_factory=list)  # all searched folders
-    ignored: list[Path] = field(default_factory=list)  # files and folders that are not part of the dataset
-    unused: list[Path] = field(default_factory=list)  # folders beside the splits, with the same class folders
+    ignored: list[Path] = field(default_factory=list)  # files and folders outside the dataset
+    unused: list[Path] = field(default_factory=list)  # folders next to the splits, with class folders
 
 
 def _files(*, path: str, **_: Any) -> Iterator[Path]:
@@ -84,7 +84,7 @@ def image_folder(
         background: the color behind transparent pixels: a name or `#rrggbb`.
         bit_depth: number of bits that images with more than 8 bits per pixel use: 12 if 4095 is white.
         group: a regular expression for the paths of the images, such as `(person[0-9]+)_`. Images with the
-            same text in its parentheses are all in the test split that zoo cuts, or all outside it.
+            same text in its parentheses stay in one split when zoo cuts the test split.
 
     Raises:
         ZooError: images cannot be read (with their names), or the folder has another structure.
@@ -181,8 +181,8 @@ def _split_folders(root: Path) -> dict[str, Path]:
 def _named_like_splits(folders: Mapping[str, Path]) -> dict[str, list[str]]:
     """Return the folders that are named like each split.
 
-    A split word within a name, as in `seg_train` and `seg_test`, or `train2017` and `val2017`, decides only
-    if training and another split have one such folder each, with folders in it.
+    A split word inside a name, as in `seg_train` and `seg_test`, or `train2017` and `val2017`, counts only if
+    training and another split have one such folder each, and these contain folders.
     """
 
     def matching(pattern: str) -> dict[str, list[str]]:
@@ -216,13 +216,13 @@ def _has_classes(folder: Path, class_names: list[str]) -> bool:
 
 
 def _nested_root(root: Path) -> Path | None:
-    """Return the folder that probably has the classes, if `root` has only this one."""
+    """Return the only folder in `root` if it probably contains the class folders."""
     inner = list(_list_folder(root)[0].values())
     return inner[0] if len(inner) == 1 and len(_list_folder(inner[0])[0]) > 1 else None
 
 
 def _check_classes(root: Path, folders: Mapping[str, Path]) -> None:
-    """Raise ZooError if the folders have the same folders in them, so that they are probably splits."""
+    """Raise ZooError if all folders contain the same folders, because they are probably splits."""
     contents = [_list_folder(folder) for folder in folders.values()]
     inner = [{_class_name(name) for name in of_folder} for of_folder, _ in contents]
     has_images = any(is_image(file) for _, files in contents for file in files[:1])
@@ -246,9 +246,9 @@ def _check_classes(root: Path, folders: Mapping[str, Path]) -> None:
 
 
 def _are_classes(folders: Mapping[str, Path], named: Mapping[str, list[str]]) -> bool:
-    """Return True if the folders that are named like splits are classes: `train` beside `car` and `plane`.
+    """Return True if the folders named like splits are classes, such as `train` next to `car` and `plane`.
 
-    They are classes if there are other folders beside them, and no folders in them.
+    They are classes if there are other folders next to them and no folders inside them.
     """
     split_names = [name for names in named.values() for name in names]
     decisive = named["train"] or split_names
@@ -295,13 +295,13 @@ def _class_name(folder: str) -> str:
 
 
 def _list_folder(folder: Path) -> tuple[dict[str, Path], list[Path]]:
-    """Return the folders in `folder` by name, and its files; both sorted, without hidden and system files."""
+    """Return the folders by name, and the files in `folder`, sorted, without hidden and system files."""
     folders, files = {}, []
     with os.scandir(folder) as content:
         for one in sorted(content, key=lambda one: one.name):
             if one.name.startswith(".") or one.name.lower() in SYSTEM_FILES:
                 continue
-            # Path.is_dir is False for a link to itself; that of `one` raises OSError.
+            # Path.is_dir is False for a link to itself; that of `one` raises an OSError.
             if Path(one).is_dir() if one.is_symlink() else one.is_dir():
                 folders[one.name] = folder / one.name
             else:

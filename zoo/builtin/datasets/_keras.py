@@ -26,11 +26,11 @@ from zoo.builtin.datasets._common import data_folder
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
 
-    Arrays = dict[str, Array]  # by the names in ARRAYS
+    Arrays = dict[str, Array]  # the keys are the names in ARRAYS
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")  # of Debian's dataset packages
 DOWNLOAD_TIMEOUT_S = 10.0
-MAX_UNPACKED_SIZE = 2**30  # bytes; the largest published archive has a fifth of it
+MAX_UNPACKED_SIZE = 2**30  # bytes; the largest published archive has a fifth of this size
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")  # Keras's names
 IDX_FILES = (  # one file per array, in the order of ARRAYS
@@ -45,24 +45,24 @@ IDX_FILES = (  # one file per array, in the order of ARRAYS
 class PublishedDataset:
     """A dataset that Keras downloads."""
 
-    name: str  # in `keras.datasets`
+    name: str  # the name in `keras.datasets`
     title: str
-    image_shape: tuple[int, ...]  # of the published arrays; grey images have no channel axis there
+    image_shape: tuple[int, ...]  # shape in the published arrays; grey images have no channel axis
     counts: tuple[int, int]  # numbers of training and test images
     class_names: tuple[str, ...]
     read: Callable[[Path], Arrays]  # reads a copy; can raise any error for damaged bytes
-    file_names: tuple[str, ...]  # of files and folders in `$ZOO_DATA_DIR`, preferred one first
-    cache_names: tuple[str, ...]  # in Keras's cache, by this and by earlier versions of Keras
+    file_names: tuple[str, ...]  # names in `$ZOO_DATA_DIR` of files and folders, in order of preference
+    cache_names: tuple[str, ...]  # names in the cache of this and earlier versions of Keras
     checksums: Mapping[str, str]  # SHA-256 or MD5 by file of a cached copy; `.` if the copy is one file
     url: str  # requested before Keras downloads, because Keras has no timeout
-    system_name: str | None = None  # in SYSTEM_FOLDER
-    licence: str = ""  # of the images, "" if their authors state none
+    system_name: str | None = None  # the name in SYSTEM_FOLDER
+    licence: str = ""  # the licence of the images, "" if the authors state none
 
 
 def copies(published: PublishedDataset) -> list[Path] | None:
-    """Return the copies that `load` finds on this machine, with the files of a folder; None if there is none.
+    """Return the copies that `load` finds on this machine, with the files in folders; None without copies.
 
-    The folder of a location without a copy is one of them: a copy that appears there may be preferred.
+    The result includes the folders of locations without a copy, because a copy there may be preferred later.
     """
     folder, paths = data_folder(), []
     if folder is not None:
@@ -73,7 +73,7 @@ def copies(published: PublishedDataset) -> list[Path] | None:
         paths.append(SYSTEM_FOLDER / published.system_name)
     found = [path for path in paths if os.path.lexists(path)]
     for path in found.copy():
-        with contextlib.suppress(OSError):  # reported by `load`
+        with contextlib.suppress(OSError):  # `load` reports the error
             found += sorted(path.iterdir())
     return [*found, *(path.parent for path in paths if path.parent.is_dir())] if found else None
 
@@ -124,7 +124,7 @@ def _find_in_keras_cache(published: PublishedDataset) -> tuple[str, Arrays] | st
         problem = _checksum_problem(folder / name, published.checksums)
         if not problem:
             return name, _read(published, folder / name)
-        warnings.warn(problem, stacklevel=3)  # for the log, if another location has a copy
+        warnings.warn(problem, stacklevel=3)  # only for the log if another location has a copy
     return problem or f"not in Keras's cache ({folder})"
 
 
@@ -151,16 +151,16 @@ def _download(published: PublishedDataset) -> tuple[str, Arrays] | str:
             download = getattr(datasets, published.name).load_data
             for load in progress([download], f"downloading {published.title}"):
                 (x_train, y_train), (x_test, y_test) = load()
-    except Exception as error:  # Keras raises a plain Exception
+    except Exception as error:  # Keras raises `Exception` itself
         return f"Keras could not download it ({reason_of(error)})"
-    if x_train.shape[1:] == (3, 32, 32):  # keras.json sets `channels_first`
+    if x_train.shape[1:] == (3, 32, 32):  # if keras.json sets `channels_first`
         x_train, x_test = (images.transpose(0, 2, 3, 1) for images in (x_train, x_test))
     arrays = (x_train, y_train.reshape(-1), x_test, y_test.reshape(-1))
     return "Keras's download", dict(zip(ARRAYS, arrays, strict=True))
 
 
 def _checksum_problem(path: Path, checksums: Mapping[str, str]) -> str:
-    """Return the problem with the first file that has another checksum; "" if there is none."""
+    """Return the problem of the first file with another checksum; "" if there is none."""
     for name, expected in checksums.items():
         kind = "SHA-256" if len(expected) == 64 else "MD5"
         try:
@@ -174,7 +174,7 @@ def _checksum_problem(path: Path, checksums: Mapping[str, str]) -> str:
 
 
 def _is_reachable(url: str, timeout_s: float = 4.0) -> bool:
-    """Return True if a HEAD request for `url` succeeds; it uses the proxy that the environment sets."""
+    """Return True if a HEAD request for `url` succeeds; the proxy of the environment is used."""
     import http.client
     import urllib.request
 
@@ -186,7 +186,7 @@ def _is_reachable(url: str, timeout_s: float = 4.0) -> bool:
             urllib.request.urlopen(request, timeout=timeout_s).close()
             has_answered.set()
 
-    # In a thread, because the lookup of a host name has no timeout.
+    # The request runs in a thread, because the lookup of a host name has no timeout.
     thread = threading.Thread(target=send_request, daemon=True)
     thread.start()
     thread.join(timeout_s)
@@ -199,7 +199,7 @@ def _read(published: PublishedDataset, path: Path) -> Arrays:
         arrays = published.read(path)
         for split in ("train", "test"):
             _check_split(published, split, arrays[f"x_{split}"], arrays[f"y_{split}"])
-    except Exception as error:  # zipfile, zlib, pickle and NumPy raise many types for damaged bytes
+    except Exception as error:  # damaged bytes cause many types in zipfile, zlib, pickle and NumPy
         size = "×".join(map(str, published.image_shape))
         raise ZooError(
             f"{path} is not a copy of {published.title}, or is damaged ({reason_of(error)}). Expected "
@@ -220,7 +220,7 @@ def _check_split(published: PublishedDataset, split: str, images: Array, labels:
 
 
 def _to_dataset(published: PublishedDataset, name: str, arrays: Arrays) -> Dataset:
-    """Return both splits as a dataset; its `source` is the same for every complete copy."""
+    """Return both splits as a dataset; `source` is the same for every complete copy."""
     images = {split: arrays[f"x_{split}"] for split in ("train", "test")}
     train, test = (
         Split(pixels.reshape(*pixels.shape[:3], -1), arrays[f"y_{split}"].astype("int64"))
@@ -237,7 +237,7 @@ def read_npz(path: Path) -> Arrays:
     import numpy as np
 
     with zipfile.ZipFile(path) as archive:
-        # Whole members are read, because numpy.load() skips the checksum if the header states too few values.
+        # Whole members are read, because numpy.load() skips the checksum if the header has too few values.
         for name in ARRAYS:
             check_unpacked_size(archive.getinfo(f"{name}.npy").file_size)
         members = {name: io.BytesIO(archive.read(f"{name}.npy")) for name in ARRAYS}
@@ -305,7 +305,7 @@ def _contents(path: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 
 def unpacked(path: Path) -> bytes:
-    """Return the content of a gzip file; raise ValueError if it is much larger than a published dataset."""
+    """Return the content of a gzip file; ValueError if it is larger than any published dataset."""
     with gzip.open(path) as file:
         content = file.read(MAX_UNPACKED_SIZE + 1)
     check_unpacked_size(len(content))
@@ -323,7 +323,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         import numpy as np
 
-        reconstruct = np.empty(0).__reduce__()[0]  # its module differs between NumPy versions
+        reconstruct = np.empty(0).__reduce__()[0]  # the module of this function depends on NumPy's version
         allowed = {"_reconstruct": reconstruct, "ndarray": np.ndarray, "dtype": np.dtype}
         if module.partition(".")[0] != "numpy" or name not in allowed:
             raise pickle.UnpicklingError(f"unexpected object {module}.{name} in a batch of CIFAR")

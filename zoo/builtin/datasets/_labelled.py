@@ -19,7 +19,7 @@ PATH_NAMES = (
 
 
 class _Listing:
-    """One or two tables of image files, and where the files are."""
+    """One or two tables of image files, and the folders of the files."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class _Listing:
         header: bool,
         separator: str | None,
         encoding: str | None,
-        **_: Any,  # parameters that do not decide which files are read
+        **_: Any,  # parameters without influence on the files that are read
     ) -> None:
         self.paths = table_paths(train, test)
         self.roots = [path.parent for path in self.paths]
@@ -57,7 +57,7 @@ class _Listing:
             if isinstance(position, str):
                 lower = [name.lower() for name in table.columns]
                 position = lower.index(position.lower()) if position.lower() in lower else len(lower)
-            if position < len(table.columns):  # otherwise `read_tables` raises the error
+            if position < len(table.columns):  # else `read_tables` raises the error
                 for frame in table.chunks([*range(len(table.columns))]):
                     yield from frame.iloc[:, position]
 
@@ -91,17 +91,17 @@ def labelled_files(
     """Image files that a CSV file lists with their labels: `path,label`.
 
     Labels are integers or text; they become classes in ascending or natural order, or in the order of
-    `classes`. Images are read as `image_folder` reads them.
+    `classes`. Images are read as by `image_folder`.
 
     Args:
         train, test: paths of the CSV files, in the working folder or in `$ZOO_DATA_DIR`. Without `test`, one
             fifth of each class of `train` becomes the test split.
-        folder: where the paths in the CSV files start; by default the folder of the CSV file.
+        folder: the start of the paths in the CSV files; by default the folder of the CSV file.
         image_column: name or position of the column with the paths; by default `path`, `file`, `filename`,
             `image`, `id` or a similar name, or the first column whose cells end like image files.
         label_column: name or position of the column with the label; by default `label`, `class`, `target` or
             `y`.
-        suffix: added to every path, such as `.png` if the file has names without it.
+        suffix: text that is added to every path, such as `.png` for names without it.
         classes: use only these labels.
         class_names: a name for each class, in the same order; the labels themselves by default.
         image_size: scale every image to this size, in pixels: one number for a square, or
@@ -110,10 +110,10 @@ def labelled_files(
         background: the color behind transparent pixels: a name or `#rrggbb`.
         bit_depth: number of bits that images with more than 8 bits per pixel use: 12 if 4095 is white.
         header: whether line 1 of the CSV files has the names of the columns.
-        separator: the character between two values; by default found by the first lines.
-        encoding: of the CSV files, such as `cp1252`; UTF-8 by default.
+        separator: the character between two values; by default found from the first lines.
+        encoding: the encoding of the CSV files, such as `cp1252`; UTF-8 by default.
         group: name of a column, or a regular expression for the paths with a group in parentheses. Images of
-            one group are all in the test split that zoo cuts, or all outside it.
+            one group stay in one split when zoo cuts the test split.
 
     Raises:
         ZooError: a file is missing or damaged, or a parameter does not fit the files.

