@@ -1,4 +1,4 @@
-"""Training in a worker process: build, compile, fit, evaluate. The package knows no study, Optuna or MLflow.
+"""Training in a worker process: build, compile, fit, evaluate. It does not use studies, Optuna or MLflow.
 
 Importing this package does not import Keras; the first call of a function does.
 """

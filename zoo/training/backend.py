@@ -53,7 +53,7 @@ def backend_name() -> str:
 def check_gpus() -> None:
     """Raise ZooError if `CUDA_VISIBLE_DEVICES` names a GPU by an index that this machine does not have."""
     value = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    if sys.platform != "linux" or Path("/dev/dxg").exists():  # Windows keeps the GPUs of its Linux
+    if sys.platform != "linux" or Path("/dev/dxg").exists():  # in WSL, these files do not show the GPUs
         return
     count = max(len(list(Path(place).glob(pattern))) for place, pattern in _GPU_FILES)
     indices = [int(name) for name in value.split(",") if name.strip().isdecimal()]
@@ -82,11 +82,11 @@ def import_keras() -> None:
 def without_optional_packages() -> Iterator[None]:
     """Import Keras in the block as if packages that no trial needs were not installed.
 
-    They take a third of the time and a fifth of the memory of the import. After the block, they can be
-    imported.
+    These packages take a third of the time and a fifth of the memory of the import. After the block, they can
+    be imported.
     """
     absent = [name for name in _OPTIONAL_PACKAGES if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # an import of None raises ImportError
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None makes `import` raise ImportError
     try:
         yield
     finally:
@@ -97,7 +97,7 @@ def without_optional_packages() -> Iterator[None]:
 
 @contextlib.contextmanager
 def discard_stderr() -> Iterator[None]:
-    """Discard what is written to stderr: backends write there from native code, at any logging level."""
+    """Discard output on stderr: native code of backends writes there, at any logging level."""
     disable_import_logs()
     sys.stderr.flush()
     stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -116,8 +116,8 @@ def worker_environment(
     """Return the environment variables of the worker process in `slot`, a number from 0 to `jobs - 1`.
 
     Parallel trials share the CPU cores equally unless `threads` is given, and each trial uses one GPU. The
-    backend reads the variables when it first uses a device, which is after the fork. They name the GPUs that
-    this process may use now, which may have been others when the fork server was started.
+    backend reads the variables when it first uses a device, which is after the fork. The variables name the
+    GPUs that this process may use now, not those at the start of the fork server.
     """
     environment = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
@@ -125,7 +125,7 @@ def worker_environment(
     if jobs > 1:
         threads = threads or max(1, available_cores() // jobs)
         environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-        # A user's own number of threads has priority.
+        # A number of threads that the user has set has priority.
         environment |= {name: os.environ.get(name, str(threads)) for name in _THREADS}
         if len(gpus) > 1:
             environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
@@ -203,8 +203,8 @@ def as_training_data(batches: keras.utils.PyDataset) -> Any:
 def forward_pass(model: keras.Model) -> Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]:
     """Return a compiled function from raw images to the outputs of `model`, without training.
 
-    The function uses the weights that the model has when it is called. With TensorFlow, it compiles in less
-    time than that of `keras.Model.predict`.
+    The function uses the weights that the model has at the time of the call. With TensorFlow, it compiles
+    faster than `keras.Model.predict`.
     """
     import keras
     import numpy as np
@@ -219,15 +219,15 @@ def forward_pass(model: keras.Model) -> Callable[[np.ndarray[Any, Any]], np.ndar
 
 
 def litert_options(calibration: np.ndarray[Any, Any] | None) -> dict[str, Any]:
-    """Return the options of `keras.Model.export(format="litert")`, which only TensorFlow has.
+    """Return the options of `keras.Model.export(format="litert")`, which works only with TensorFlow.
 
     Args:
         calibration: images `(n, height, width, channels)`; weights and activations become int8 values in the
-            ranges that occur for these images. Without them, the model stays in float32.
+            ranges that occur for these images. With None, the model stays in float32.
     """
     import tensorflow as tf
 
-    # Without other operations than its own, a model runs in every LiteRT runtime.
+    # With only LiteRT's own operations, a model runs in every LiteRT runtime.
     options: dict[str, Any] = {"target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}}
     if calibration is not None:
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
@@ -236,9 +236,9 @@ def litert_options(calibration: np.ndarray[Any, Any] | None) -> dict[str, Any]:
 
 
 def random_states() -> dict[str, list[np.ndarray[Any, Any]]]:
-    """Return the states of the global generators of random numbers: Python's, NumPy's, Keras', PyTorch's.
+    """Return the states of the global generators of random numbers: of Python, NumPy, Keras and PyTorch.
 
-    TensorFlow keeps the states of operations such as `tf.random.normal` to itself.
+    TensorFlow gives no access to the states of operations such as `tf.random.normal`.
     """
     import random
 
@@ -262,7 +262,7 @@ def random_states() -> dict[str, list[np.ndarray[Any, Any]]]:
 
 
 def set_random_states(states: Mapping[str, Any]) -> None:
-    """Restore what `random_states` returned."""
+    """Restore the states that `random_states` returned."""
     import random
 
     import keras
@@ -270,7 +270,7 @@ def set_random_states(states: Mapping[str, Any]) -> None:
 
     for state in states["keras"]:
         if _keras_generator() is None:
-            keras.random.uniform(())  # creates it, with a number of Python's generator
+            keras.random.uniform(())  # creates the generator, seeded by Python's generator
         _keras_generator().state.assign(state)
     (version, *words), (gauss,) = (one.tolist() for one in states["python"])
     random.setstate((version, tuple(words), None if np.isnan(gauss) else gauss))
@@ -292,9 +292,9 @@ def _cuda_states() -> list[Any]:
 
 
 def _keras_generator() -> Any:
-    """Return the generator that Keras uses where a layer has no seed; None if it was not needed yet.
+    """Return Keras's generator for layers without a seed; None if no layer has needed it yet.
 
-    It has no public name; tests/training/test_checkpoints.py fails if this one disappears.
+    The generator has no public name; tests/training/test_checkpoints.py fails if the private one disappears.
     """
     from keras.src.backend.common.global_state import get_global_attribute
 

@@ -1,8 +1,8 @@
-"""Checkpoints of a trial: the state after an epoch, from which another process continues the training.
+"""Checkpoints of a trial: the state after an epoch, from which another process can continue.
 
 A checkpoint is one file, `checkpoints/FOLD-EPOCH.ckpt` in the trial directory. Its first line is a JSON
-object with a checksum; it has the shape, the type and the CRC-32 of each array. The bytes of the arrays
-follow. The file appears whole or not at all, and the two newest are kept.
+object with a checksum, which has the shape, the type and the CRC-32 of each array. The bytes of the arrays
+follow. The file appears whole or not at all, and the two newest files are kept.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Arrays = Mapping[str, Sequence[npt.NDArray[Any]]]
 
 _NUM_KEPT = 2
 _MIN_INTERVAL_S = 2.0  # between two files, so that a short trial writes none
-_COST = 0.01  # the fraction of the time that copies in memory may take, and that files may take
+_COST = 0.01  # limit for the copies in memory, and for the files: each may take this fraction of the time
 
 
 class State(NamedTuple):
-    """The state of one training after an epoch, without that of earlier folds.
+    """The state of one training after an epoch, without the states of earlier folds.
 
     Args:
         epoch: the last epoch, from 1.
-        facts: everything that JSON can express.
+        facts: the part that JSON can express.
         arrays: lists of arrays by name.
     """
 
@@ -45,16 +45,16 @@ class State(NamedTuple):
 
     @property
     def first(self) -> int:
-        """The number of epochs before the phase of the training; 0 in the first phase."""
+        """The number of epochs before this phase of the training; 0 in the first phase."""
         return int(self.facts["first"])
 
     @property
     def last_epoch(self) -> int:
-        """The last epoch of the phase; that of the state if patience, time or a stop has ended the phase."""
+        """The last epoch of the phase; `epoch` if patience, time or a stop has ended the phase."""
         return int(self.epoch if self.facts["ends_phase"] else self.facts["last_epoch"])
 
     def stopped(self) -> State:
-        """Return the state if the supervisor has stopped the training after this epoch."""
+        """Return a copy which says that the supervisor has stopped the training after this epoch."""
         return self._replace(facts={**self.facts, "is_stopped": True, "ends_phase": True})
 
 
@@ -68,7 +68,7 @@ class Snapshot:
 
     Args:
         fold, epoch: from 1.
-        facts: everything that JSON can express.
+        facts: the part that JSON can express.
         arrays: lists of arrays by name, such as the weights.
     """
 
@@ -81,19 +81,19 @@ class Snapshot:
 class Checkpoints:
     """The checkpoints of one trial, in the folder `path`.
 
-    `keep` is called after each epoch. It copies the state in memory, and writes it to a file less often: both
-    take at most 1 % of the time each. `flush` writes the copy at once; another thread may call it.
+    `keep` is called after each epoch. It copies the state in memory and, less often, writes it to a file.
+    Copies take at most 1 % of the time, as do files. `flush` writes the copy at once; any thread may call it.
     """
 
     def __init__(self, path: Path, min_interval_s: float = _MIN_INTERVAL_S) -> None:
         self._path = path
         self._copying = _Budget(0.0)
         self._writing = _Budget(min_interval_s)
-        self._lock = threading.Lock()  # of `_unwritten`, and of the folder
+        self._lock = threading.Lock()  # protects `_unwritten` and the folder
         self._unwritten: Snapshot | None = None
 
     def load(self) -> tuple[Snapshot | None, str]:
-        """Return the newest usable checkpoint, or None; and a line about newer ones without use, or ""."""
+        """Return the newest usable checkpoint or None, and a line about newer, unusable ones or ""."""
         problems: list[str] = []
         for path in reversed(self._files()):
             try:
@@ -118,7 +118,7 @@ class Checkpoints:
                 self.flush()
 
     def flush(self) -> None:
-        """Write the newest copy, unless it is written. A full disk costs the checkpoint, not the trial."""
+        """Write the newest copy, unless that is done. With a full disk, the trial continues without it."""
         with self._lock:
             snapshot, self._unwritten = self._unwritten, None
             if snapshot is None:
@@ -137,7 +137,7 @@ class Checkpoints:
 
 
 class _Budget:
-    """Limits something that is done repeatedly, in a `with` block, to a fraction of the time."""
+    """A limit: a repeated action, in a `with` block, takes at most a fraction of the time."""
 
     def __init__(self, min_interval_s: float) -> None:
         self._interval_s = self._min_interval_s = min_interval_s
@@ -155,7 +155,7 @@ class _Budget:
 
 
 def versions() -> dict[str, str]:
-    """Return the facts of a checkpoint that have to be equal where it is used."""
+    """Return facts of a checkpoint that must be equal in the process that uses it."""
     import keras
 
     return {"keras": keras.__version__, "backend": keras.backend.backend()}
@@ -181,14 +181,14 @@ def write_checkpoint(path: Path, snapshot: Snapshot) -> None:
         for each in arrays.values():
             for array in each:
                 file.write(_bytes_of(array).data)
-    flush_to_disk(path.parent)  # the new name
+    flush_to_disk(path.parent)  # writes the new name
 
 
 def read_checkpoint(path: Path) -> Snapshot:
     """Return the checkpoint in a file; raise ValueError if the file is damaged."""
     with path.open("rb") as file:
         line = file.readline()
-        if not has_checksum(line):  # `parse_json` takes it for a document of a version without checksums
+        if not has_checksum(line):  # `parse_json` accepts it, as from a version without checksums
             raise ValueError("its header has no checksum")
         header = parse_json(line)
         arrays = {
@@ -205,7 +205,7 @@ def _description(array: npt.NDArray[Any]) -> tuple[str, list[int], int]:
 
 
 def _bytes_of(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    # As integers, since NumPy has no buffer for types such as bfloat16.
+    # As integers, because NumPy has no buffer for types such as bfloat16.
     return array.reshape(-1).view(np.uint8)
 
 

@@ -18,7 +18,7 @@ def class_weights(
     """Return the weight of each class, `(num_classes,)`; None for the setting `none`.
 
     `balanced` is `n / (num_present * count)`, as in scikit-learn: all classes with training images have the
-    same total weight, and the mean weight of the images is 1. A class that a table does not name has the
+    same total weight, and the mean weight of the images is 1. In a table, classes that are not named have the
     weight 1.
 
     Args:

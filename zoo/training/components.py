@@ -1,4 +1,4 @@
-"""The components of a trial: building network and augmentation layers, and errors that name the plugin."""
+"""The components of a trial: building networks and augmentation layers; errors that name the plugin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TooLarge(ZooError):
 
 
 class PluginFault(PluginError):
-    """An error in a plugin's code, or a violation of the contract; its text names plugin and version."""
+    """An error in a plugin's code, or a violation of the contract; the text names plugin and version."""
 
 
 class Components:
@@ -42,7 +42,7 @@ class Components:
         self.augmentation: Component = registry.get("augmentation", config.augmentation.name)
         self.metrics = {
             metric: registry.get("metric", name) for metric, name in config.metrics.items()
-        }  # by the name of the result, such as `val_auc`
+        }  # the keys are names of results, such as `val_auc`
         self._config = config
         self._images = np.asarray(dataset.train.images[:2])
         height, width, channels = self._images.shape[1:]
@@ -97,7 +97,7 @@ def _impossible_shapes_rejected(
     except InvalidParameters:
         raise
     except Exception as error:
-        # To find the layer, the network is built again, which must not exhaust the memory again.
+        # To find the layer, the network is built again; after an out-of-memory error, that would fail again.
         problem = "" if _is_out_of_memory(error) else shape_problem(build, image_shape)
         if problem:
             raise InvalidParameters(problem) from error
@@ -108,8 +108,8 @@ def _impossible_shapes_rejected(
 def plugin_errors(*components: Component, by_location: bool = False) -> Iterator[None]:
     """Raise PluginFault with the name of a component's plugin for any error in the block.
 
-    Out-of-memory errors and every ZooError except PluginError stay unchanged. With `by_location`, the name
-    is that of the component whose code raised the error, and an error from other code stays unchanged.
+    Out-of-memory errors and every ZooError except PluginError stay unchanged. With `by_location`, the error
+    names the component whose code raised it, and an error from other code stays unchanged.
     """
     try:
         yield
@@ -130,7 +130,7 @@ def plugin_errors(*components: Component, by_location: bool = False) -> Iterator
 
 
 def describe_error(error: BaseException) -> str:
-    """Return `error` in one line: `KeyError: 'sharpness'`, or its text alone for one of zoo's errors."""
+    """Return `error` in one line: `KeyError: 'sharpness'`, or only the text for a ZooError."""
     text = one_line(error)
     if _is_out_of_memory(error):
         return f"out of memory: {text[:300]}" if text else "out of memory"

@@ -1,4 +1,4 @@
-"""How much faster a training is on all cores than on one, measured while a trial trains."""
+"""The speed of a training on all cores relative to one core, measured while a trial trains."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-VARIABLE = "_ZOO_TIME_CORES"  # an environment variable of the worker process that measures it
-_INTERVALS = 2  # on all cores, and on one
+VARIABLE = "_ZOO_TIME_CORES"  # an environment variable: this worker process measures the speed
+_INTERVALS = 2  # with all cores, and with one core
 _MAX_EPOCHS = 2
 
 
 @dataclass(frozen=True)
 class CoresTimed:
-    """Sent once by a trial: the speed on all cores relative to one core; None if epochs are too short."""
+    """Message of a trial, sent once: the speed of all cores relative to one; None if epochs are too short."""
 
     speedup: float | None
 
@@ -29,23 +29,23 @@ class _Point(NamedTuple):
 
 
 class CoreTimer:
-    """Restricts this process to one core, now and then, and compares how fast the training proceeds.
+    """Restricts this process to one core for short intervals, and compares the speed of the training.
 
     Args:
-        send: gets the result, once.
+        send: called once, with the result.
     """
 
     def __init__(self, send: Callable[[CoresTimed], None]) -> None:
         self._send = send
         self._cores = os.sched_getaffinity(0)
         self._one_core = {sorted(self._cores)[os.getpid() % len(self._cores)]}
-        self._rates: dict[bool, list[float]] = {True: [], False: []}  # on one core, or on all
+        self._rates: dict[bool, list[float]] = {True: [], False: []}  # True: with one core, False: with all
         self._is_on_one = False
         self._last: _Point | None = None
         self._is_done = False
 
     def progress(self, epoch: int, fraction: float) -> None:
-        """Take the time. Call it a few times a second, with the fraction of the epoch that is done."""
+        """Measure the speed. Call this a few times a second, with the fraction of the epoch that is done."""
         if self._is_done:
             return
         now = _Point(epoch, fraction, time.perf_counter())
@@ -58,7 +58,7 @@ class CoreTimer:
             self._finish(sum(self._rates[False]) / sum(self._rates[True]))
 
     def end_epoch(self, epoch: int) -> None:
-        """Use all cores for what follows; give up after two epochs."""
+        """Use all cores again; stop measuring after two epochs."""
         self._last = None
         self._use_one(False)
         if epoch >= _MAX_EPOCHS and not self._is_done:
@@ -76,12 +76,12 @@ class CoreTimer:
 
 
 def core_timer(send: Callable[[CoresTimed], None]) -> CoreTimer | None:
-    """Return a timer if this worker process has to measure its cores, and can."""
+    """Return a timer if this worker process must measure the speed, and can; else None."""
     return CoreTimer(send) if VARIABLE in os.environ and hasattr(os, "sched_setaffinity") else None
 
 
 def _restrict(cores: Iterable[int]) -> None:
-    """Let every thread of this process run on `cores` only. A new thread inherits them."""
+    """Let every thread of this process run on `cores` only. A new thread inherits the cores."""
     for thread in Path("/proc/self/task").iterdir():
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the thread has ended
             os.sched_setaffinity(int(thread.name), cores)

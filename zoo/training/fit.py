@@ -1,4 +1,4 @@
-"""Training of a network, with fine-tuning. The keywords of `fit` are the `[training]` table of a study."""
+"""Training of a network, with fine-tuning. The keywords of `fit` are the table `[training]` of a study."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo.training.loop import Batches, Measure, OnEpoch, OnProgress, Validation
     from zoo.training.turn import Turn
 
-# `[training]` has these parameters only if the study states them, so that studies of older versions resume.
+# `[training]` has these parameters only if the study sets them, so that older studies can be resumed.
 STATED_ONLY = ("class_weight", "label_smoothing", "focal_gamma", "max_seconds")
 
 
@@ -27,9 +27,9 @@ class Fitted(NamedTuple):
     """The result of a training.
 
     Args:
-        best_epoch: from 1.
-        is_out_of_time: True if `max_seconds` ended it.
-        probabilities: of the validation images in the best epoch, `(n, num_classes)`.
+        best_epoch: the best epoch, from 1.
+        is_out_of_time: True if `max_seconds` ended the training.
+        probabilities: class probabilities of the validation images in the best epoch, `(n, num_classes)`.
     """
 
     best_epoch: int
@@ -66,17 +66,17 @@ def fit(
     focal_gamma: Annotated[float, Setting(Float(0.0, 10.0))] = 0.0,
     max_seconds: Annotated[float, Setting(Float(0.0, 1e7))] = 0.0,
 ) -> Fitted:
-    """Train `model`, and restore its best weights. `resuming`: what gets each state; one to continue from.
+    """Train `model`, and restore its best weights. `resuming`: receiver of states; state to continue from.
 
     Args:
-        model: uncompiled; raw pixels in, class probabilities `(batch, num_classes)` out.
+        model: uncompiled; takes raw pixels, returns class probabilities `(batch, num_classes)`.
         objective, direction: the metric that decides which epoch is best; `maximize` or `minimize`.
         schedule: `cosine` falls to zero over a phase (Loshchilov & Hutter, 2017, without restarts);
             `plateau` divides the rate by three after two epochs without a lower `val_loss`.
         patience: a phase ends after this number of epochs without a better objective.
-        fine_tune_layers: the last frozen ones (0: none) learn in a 2nd phase, at `fine_tune_rate` x the rate.
-        class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`; `val_loss` stays plain.
-        max_seconds: training ends after this time, also within an epoch, which is validated. 0: no limit.
+        fine_tune_layers: this many last frozen layers learn in a 2nd phase, at `fine_tune_rate` x the rate.
+        class_weight, label_smoothing, focal_gamma: see `class_weights` and `losses`; no effect on `val_loss`.
+        max_seconds: end after this time, even within an epoch, and validate that epoch. 0: no limit.
 
     Raise ZooError if a metric is NaN or infinite, or `fine_tune_layers` or `class_weight` cannot be applied;
     InvalidParameters if none of the last `fine_tune_layers` frozen layers has weights to train.
@@ -116,7 +116,7 @@ def _data(
 
     from zoo.training.loop import Batches, Validation
 
-    # NumPy's seed is the seed of the trial, so the order of the images depends on the trial's seed.
+    # The seed of NumPy is that of the trial, so the order of the images depends on the trial's seed.
     batches = Batches(train, batch_size, seed=int(np.random.randint(2**31)))
     return batches, Validation(Batches(validation, max(batch_size, 256)), validation.labels, measure)
 
@@ -133,7 +133,7 @@ def compile_model(
 
 
 def max_epochs(training: Mapping[str, Any]) -> int:
-    """Return the maximum number of epochs that `fit` trains with these keywords, in both phases together."""
+    """Return the maximum number of epochs that `fit` trains with these keywords, in total in both phases."""
     fine_tuning = training["fine_tune_epochs"] if training.get("fine_tune_layers") else 0
     return int(training["epochs"] + fine_tuning)
 
@@ -157,8 +157,8 @@ def _make_optimizer(name: str, learning_rate: Any, momentum: float, weight_decay
 def layers_to_unfreeze(model: keras.Model, count: int) -> list[Any]:
     """Return the layers to unfreeze among the last `count` frozen layers of `model`.
 
-    Layers without weights and batch normalization are counted but not returned. If batch normalization were
-    trained, it would lose the statistics of the pretraining (https://keras.io/guides/transfer_learning/).
+    Layers without weights and batch normalization are counted but not returned. If it were trained, batch
+    normalization would lose the statistics of the pretraining (https://keras.io/guides/transfer_learning/).
     """
     import keras
 
@@ -182,10 +182,10 @@ def layers_to_unfreeze(model: keras.Model, count: int) -> list[Any]:
 
 
 def unfreeze(model: keras.Model, layers: Sequence[Any]) -> None:
-    """Make `layers` of `model` trainable, and no other frozen layer. Takes effect at the next `compile`."""
+    """Make `layers` of `model` trainable, and no other frozen layer. The next `compile` applies it."""
     frozen = [layer for layer in _leaves(model) if not layer.trainable and layer not in layers]
     # Keras does not train a layer inside a frozen network, so every network is unfrozen. This unfreezes all
-    # layers, so the others are frozen again. Keras passes on only a changed value, so False is set first.
+    # layers, so the others are frozen again. Keras forwards only changed values, so False is set first.
     model.trainable = False
     model.trainable = True
     for layer in frozen:

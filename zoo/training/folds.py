@@ -1,4 +1,4 @@
-"""The folds of a trial so far: their results, the summary of the trial, and the content of a checkpoint.
+"""The folds of a trial so far: their results, the summary of the trial, and the contents of checkpoints.
 
 A trial without cross-validation has one fold.
 """
@@ -23,9 +23,9 @@ class Fold:
 
     num_epochs: int
     best_epoch: int  # from 1
-    best_metrics: Mapping[str, float]  # of that epoch
-    train_seconds: float  # in `fit`
-    probabilities: Any = None  # of the validation images, `(n, num_classes)`; None if it was pruned
+    best_metrics: Mapping[str, float]  # metrics of that epoch
+    train_seconds: float  # time in `fit`
+    probabilities: Any = None  # class probabilities of validation images, `(n, num_classes)`, if not pruned
     labels: Any = None  # true classes of the validation images, `(n,)`
 
 
@@ -34,8 +34,8 @@ class Folds:
 
     Attributes:
         results: one for each fold.
-        best_weights: of the best fold; None without cross-validation.
-        history: the `EpochEnd`s of all folds, also of the present one, as lines of JSON.
+        best_weights: the weights of the best fold; None without cross-validation.
+        history: the `EpochEnd`s of all folds, including the current one, as lines of JSON.
     """
 
     def __init__(self, config: TrialConfig) -> None:
@@ -72,7 +72,7 @@ class Folds:
         return probabilities, np.concatenate([fold.labels for fold in self.results])
 
     def snapshot(self, number: int, state: State, train_seconds: float, trial: int | None) -> Snapshot:
-        """Return everything from which another process can continue the trial, in fold `number`."""
+        """Return everything that another process needs to continue the trial in fold `number`."""
         facts = {
             **versions(),
             "trial": trial,
@@ -90,7 +90,7 @@ class Folds:
         return Snapshot(number, state.epoch, facts, arrays)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Restore what a snapshot has of the folds before its own, and the epochs so far."""
+        """Restore the results of the folds before the snapshot's own, and the epochs so far."""
         facts, arrays = snapshot.facts, snapshot.arrays
         self.history = list(facts["history"])
         predictions = zip(arrays["probabilities"], arrays["labels"], strict=True)

@@ -1,7 +1,7 @@
 """Facts about a model, stored in its file.
 
 A `.keras` file is a zip archive. zoo adds a member `zoo.json`, which Keras ignores, with the fields of
-`ModelInfo`. MLflow's metadata of a model has the same document under the key `zoo`.
+`ModelInfo`. MLflow has the same document in the metadata of a model, under the key `zoo`.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from zoo.errors import ModelError, one_line
 from zoo.registry import given_files, plugin_requirements, top_level_package
 
 _MEMBER = "zoo.json"
-_MAX_DOCUMENT_SIZE = 16 * 2**20  # bytes of a JSON member; that of the largest network of Keras has 2 MB
-_MAX_RATIO, _MIN_CHECKED_SIZE = 100, 2**28  # weights cannot be compressed so far, unless they are all equal
+_MAX_DOCUMENT_SIZE = 16 * 2**20  # bytes of a JSON member; Keras's largest network needs 2 MB
+_MAX_RATIO, _MIN_CHECKED_SIZE = 100, 2**28  # weights can be compressed this much only if all are equal
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """Facts about a saved model. A field that the file does not have has its default.
+    """Facts about a saved model. A field that is missing in the file has its default value.
 
     Args:
-        class_names: in the order of the model's outputs; None if they are unknown.
-        image_height, image_width, channels: of the images that the model takes, with raw pixels 0–255; 0 if
-            unknown.
+        class_names: the names of classes in the order of the outputs; None if unknown.
+        image_height, image_width, channels: the shape of the images that the model takes, with raw pixels
+            0–255; 0 if unknown.
         resize: how an image of another size is scaled.
-        background, bit_depth: arguments of `zoo.read_image` with which the dataset read its images.
+        background, bit_depth: the arguments of `zoo.read_image` that the dataset used for its images.
         dataset, source, digest: the dataset that the model was trained on: its name, its origin, and SHA-256
             of its content.
-        licence: of the images of the dataset; "" if it is unknown.
+        licence: the licence of the images; "" if unknown.
         architecture: the name of the architecture.
-        study, trial: where the model was trained; `trial` is None for a standalone run.
+        study, trial: the study and trial that trained the model; `trial` is None for a standalone run.
         metrics: the trial's summary: `best_val_accuracy`, `best_epoch`, `parameters` …
-        keras_version: the version of Keras that saved the model. An older one may be unable to load it.
-        plugins: distribution -> version of the plugins that the trial used, zoo's own included.
+        keras_version: the version of Keras that saved the model. An older version may be unable to load it.
+        plugins: distribution -> version of the plugins that the trial used, including zoo's own plugins.
         modules: modules to import before the model is loaded -> what pip installs for each, "" if unknown;
             empty if the model has only Keras's own layers.
         plugin_files: name of each plugin file among these modules -> SHA-256 of the file.
@@ -80,7 +80,7 @@ class ModelInfo:
 
     @property
     def decoding(self) -> Mapping[str, Any]:
-        """The keyword arguments of `zoo.read_image` that give the pixels of training."""
+        """The keyword arguments of `zoo.read_image` that give the same pixels as in training."""
         return {"background": self.background, "bit_depth": self.bit_depth}
 
     @property
@@ -89,13 +89,13 @@ class ModelInfo:
         return sorted(set(self.modules.values()) - {""})
 
     def as_json(self) -> dict[str, Any]:
-        """Return the facts as plain JSON. `from_json` turns them back into an equal object."""
+        """Return the facts as plain JSON. `from_json` gives an equal object again."""
         document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return {**document, "color_mode": self.color_mode}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ModelInfo:
-        """Return the facts that `as_json` returned as JSON; ignore keys of a newer version of zoo.
+        """Return facts from the JSON of `as_json`; ignore keys of a newer version of zoo.
 
         Raises:
             ValueError: a value has another type.
@@ -112,17 +112,17 @@ class ModelInfo:
 
 
 def decoding_of(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the parameters of a dataset that `zoo.read_image` takes too; {} if it reads no image files."""
+    """Return the parameters that a dataset and `zoo.read_image` share; {} if it reads no image files."""
     if not {"image_size", "color_mode"} <= set(parameters):
         return {}
     return {name: parameters[name] for name in ("background", "bit_depth") if name in parameters}
 
 
 def add_info(path: Path, info: ModelInfo, architecture_module: str = "") -> None:
-    """Write `info`, with Keras's version and the model's modules, into a `.keras` file that has no info yet.
+    """Write `info`, with Keras's version and the model's modules, into a `.keras` file without info.
 
     `architecture_module` is the module whose function built the model. If the model has layers of a library,
-    this module becomes a required module, because pip installs the library with the plugin's distribution.
+    this module becomes a required one, because pip installs the library with the distribution of the plugin.
     """
     with _open_model_file(path) as archive:
         used, keras_version = _modules_in(_read_json(archive, "config.json")), _keras_version(archive)
@@ -140,7 +140,7 @@ def add_info(path: Path, info: ModelInfo, architecture_module: str = "") -> None
 def read_info(path: Path) -> ModelInfo:
     """Return the facts in a `.keras` file; raise ModelError for any other file.
 
-    If zoo did not write the file, only the size of its images, its modules and its Keras version are known.
+    If zoo did not write the file, only the image size, the modules and the Keras version are known.
     """
     with _open_model_file(path) as archive:
         if document := _read_member(archive):
@@ -213,7 +213,7 @@ def _open_model_file(path: Path) -> Iterator[zipfile.ZipFile]:
 def _check_sizes(archive: zipfile.ZipFile) -> None:
     """Raise ValueError if a member of a `.keras` file would need much more memory than the file's size.
 
-    Keras reads every member whole. No member is longer than its header states.
+    Keras reads whole members. No member is longer than its header states.
     """
     for member in archive.infolist():
         size = member.file_size
@@ -243,7 +243,7 @@ def _requirement(module: str) -> str:
     if any(package == file.module for file in given_files()):
         return ""  # pip cannot install it
     plugin_packages = plugin_requirements()
-    if package in plugin_packages:  # the metadata of an editable installation does not list its packages
+    if package in plugin_packages:  # the metadata of an editable installation lists no packages
         return plugin_packages[package]
     for name in metadata.packages_distributions().get(package, ()):
         return f"{name}=={metadata.version(name)}"

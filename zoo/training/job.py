@@ -1,15 +1,14 @@
-"""One trial as a job: it takes a configuration, sends events, receives answers, and writes files.
+"""One trial as a job: takes a configuration, sends events, receives answers, writes files.
 
-It sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `Finished`; see
+A trial sends `Started`, any number of `Progress`, an `EpochEnd` for each epoch and `Finished`; see
 `zoo.events`. Every `EpochEnd` gets an `Answer`. A complete trial leaves `model.keras`, `summary.txt` and
 `predictions.npz` in its directory.
 
-With folds, a new network is trained for each fold; `Progress` and `EpochEnd` then have a `fold`. The
-saved model comes from the best fold. Each training image is predicted by the network that was not trained
-on it.
+With folds, a new network is trained for each fold; then `Progress` and `EpochEnd` have a `fold`. The saved
+model comes from the best fold. Each training image is predicted by the network that was not trained on it.
 
 If the trial directory has checkpoints of an interrupted trial with the same configuration, the trial
-continues there: it sends the epochs until then again, with `is_repeated`, and trains the others.
+continues there: it sends the earlier epochs again, with `is_repeated`, and trains the others.
 """
 
 from __future__ import annotations
@@ -72,8 +71,8 @@ def run_trial(
         cache: the folder of the prepared datasets.
         receive_answer: waits for the answer to an `EpochEnd`.
         study, number: study and number of the trial, for the info in the saved model; None if standalone.
-        checkpoints: by default those in `folder`.
-        turn: of a trial that is prepared ahead; it sends nothing, and writes nothing to `folder`, before it.
+        checkpoints: the checkpoints of the trial; by default those in `folder`.
+        turn: the turn of a prepared trial. Before, the trial sends no event and writes nothing to `folder`.
     """
     turn = turn or Turn()
     try:
@@ -84,9 +83,9 @@ def run_trial(
     except InvalidParameters as error:
         event = _final_event("pruned", f"impossible parameters: {one_line(error)}")
     except Exception as error:
-        traceback.print_exc()  # into the trial's output.log
+        traceback.print_exc()  # goes into the trial's output.log
         event = _final_event("failed", describe_error(error), is_plugin_error=isinstance(error, PluginFault))
-    turn.take()  # it may have failed while it was prepared
+    turn.take()  # a trial may fail while it is prepared
     failpoint("worker.finished")
     send(replace(event, time=time.time()))
 
@@ -97,7 +96,7 @@ def _final_event(state: str, reason: str = "", **fields: Any) -> Finished:
 
 @dataclass
 class _Job:
-    """A trial while it runs; the first fields are the arguments of `run_trial`."""
+    """A running trial; the first fields are the arguments of `run_trial`."""
 
     config: TrialConfig
     cache: Path
@@ -108,12 +107,12 @@ class _Job:
     number: int | None
     checkpoints: Checkpoints
     turn: Turn
-    network: Any = None  # of the current fold, as the architecture built it
-    classifier: Any = None  # the same network, taking raw pixels; the model to save
+    network: Any = None  # network of the current fold, as built by the architecture
+    classifier: Any = None  # the same network for raw pixels; the model to save
     num_parameters: int = 0
     is_pruned: bool = False
-    search_end: str = ""  # why the search ends, and this trial with it: `timeout` or `target`
-    is_out_of_time: bool = False  # `max_seconds` have ended the training
+    search_end: str = ""  # why the search, and this trial, ends early: `timeout` or `target`
+    is_out_of_time: bool = False  # `max_seconds` ended the training
 
     def __post_init__(self) -> None:
         self.dataset = open_dataset(self.cache, self.config.digest)
@@ -136,7 +135,7 @@ class _Job:
                 reason = f"pruned {fold}after epoch {folds.results[-1].num_epochs}"
                 return _final_event("pruned", reason, summary=folds.summary(self.num_parameters))
             if self.search_end and number < self.config.folds:
-                # Its value would be the mean of other folds than that of other trials.
+                # The value of this trial would be the mean of fewer folds than in other trials.
                 reason = f"interrupted after fold {number} of {self.config.folds}: {self.search_end}"
                 return _final_event("failed", reason, is_interrupted=True)
             if has_folds and folds.best() == number:
@@ -160,7 +159,7 @@ class _Job:
         """Train a new network on all folds except `number` (from 1), and validate it on that fold.
 
         Args:
-            snapshot: the state to continue from; `problem` says why it is not a newer one.
+            snapshot: the state to continue from; `problem` says why no newer one is used.
         """
         import keras
 
@@ -236,7 +235,7 @@ class _Job:
         )
 
     def _report(self, event: EpochEnd) -> bool:
-        """Send the end of an epoch; return False if the answer is to stop."""
+        """Send the end of an epoch; return False if the answer stops the training."""
         self.send(event)
         answer = self.receive_answer()
         failpoint("worker.answered")
@@ -245,9 +244,9 @@ class _Job:
         return answer is True
 
     def _repeat_epochs(self, snapshot: Snapshot | None) -> tuple[list[Mapping[str, float]], State | None]:
-        """Send the epochs that `snapshot` has again; return those of its fold, and the state to continue.
+        """Send the epochs in `snapshot` again; return the metrics in its fold, and the state.
 
-        Only the answer to the last one counts: the others were answered before the interruption.
+        Only the last answer counts: the other epochs were answered before the interruption.
         """
         if snapshot is None:
             return [], None
@@ -264,7 +263,7 @@ class _Job:
         probabilities, labels = self.folds.predictions()
         if config.folds > 1:  # in the order of the training images
             fold_by_image = fold_of_images(self.cache, config.digest, self.dataset, config.validation)
-            position = np.argsort(np.argsort(fold_by_image, kind="stable"))  # of each image, in `labels`
+            position = np.argsort(np.argsort(fold_by_image, kind="stable"))  # of each image in `labels`
             probabilities, labels = probabilities[position], labels[position]
         np.savez(folder / "predictions.npz", probabilities=probabilities, labels=labels)
         failpoint("worker.predictions")
@@ -303,7 +302,7 @@ def _started(num_parameters: int, continues: str, problem: str) -> Started:
 
 
 def _origin_text(snapshot: Snapshot | None, folds: int) -> str:
-    """Return where a trial continues: `trial 3 after epoch 7`, or "" for a new trial."""
+    """Return the point at which a trial continues: `trial 3 after epoch 7`, or "" for a new trial."""
     if snapshot is None:
         return ""
     number, of_fold = snapshot.facts["trial"], f" of fold {snapshot.fold}" if folds > 1 else ""

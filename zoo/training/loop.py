@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _PROGRESS_INTERVAL_S = 0.3
 
 # Called after every epoch with its number (from 1), its metrics, and True if it is certainly the last one.
-# Returns False to stop the training.
+# It returns False to stop the training.
 OnEpoch = Callable[[int, Mapping[str, float], bool], bool]
 # Called during an epoch with its number and the fraction of it that is done.
 OnProgress = Callable[[int, float], None]
-# Returns further metrics of an epoch, from its number (from 1), the labels `(n,)` of the validation images
+# Returns other metrics of an epoch, from its number (from 1), the labels `(n,)` of the validation images
 # and their class probabilities `(n, num_classes)`.
 Measure = Callable[[int, npt.NDArray[Any], npt.NDArray[Any]], Mapping[str, float]]
 
@@ -35,7 +35,7 @@ Measure = Callable[[int, npt.NDArray[Any], npt.NDArray[Any]], Mapping[str, float
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of raw images `(batch, height, width, channels)` and labels `(batch,)`.
 
-    Images are read from the memory map when they are needed. They have the order of the split until
+    Images are read from the memory map on demand. They have the order of the split until
     `shuffle` is called. The last batch may be smaller.
     """
 
@@ -47,14 +47,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._order = np.arange(len(split))
 
     def shuffle(self, epoch: int) -> None:
-        """Shuffle for an epoch (from 1). The order depends on the seed and the epoch only."""
+        """Shuffle for an epoch (from 1). The order depends only on the seed and the epoch."""
         self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._split))
 
     def __len__(self) -> int:
         return -(-len(self._split) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        sign_of_life()  # also during validation, which reports no progress
+        sign_of_life()  # needed in validation, which reports no progress
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         return self._split.images[rows], self._split.labels[rows]
 
@@ -62,16 +62,16 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
     """Early stopping that restores the weights of the best epoch of all phases."""
 
-    best_epoch = 0  # Keras sets it only when a training begins
+    best_epoch = 0  # Keras sets this attribute only when a training begins
 
     def __init__(self, validation: Validation, objective: str, direction: str, patience: int) -> None:
         mode = {"maximize": "max", "minimize": "min"}[direction]
         super().__init__(monitor=objective, mode=mode, patience=patience, restore_best_weights=True)
         self._validation = validation
-        self._probabilities: npt.NDArray[Any] | None = None  # None if a checkpoint was made after the epoch
+        self._probabilities: npt.NDArray[Any] | None = None  # None after a checkpoint of a later epoch
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Keep the best epoch of the first phase. Keras resets it when the second phase begins."""
+        """Keep the best epoch of the first phase, which Keras resets when the second phase begins."""
         best = {name: getattr(self, name) for name in ("best", "best_weights", "best_epoch")}
         super().on_train_begin(logs)
         for name, value in best.items():
@@ -90,8 +90,8 @@ class BestEpoch(keras.callbacks.EarlyStopping):  # type: ignore[misc]
 class Validation(keras.callbacks.Callback):  # type: ignore[misc]
     """Predicts the validation split after each epoch, and measures the predictions.
 
-    `val_loss`, the plain cross-entropy, `val_accuracy` and the metrics of `measure` are added to the logs of
-    the epoch. It has to be the first callback, because the others read these logs.
+    `val_loss` (the plain cross-entropy), `val_accuracy` and the metrics of `measure` are added to the logs of
+    the epoch. This callback must be the first one, because the others read these logs.
     """
 
     def __init__(self, batches: Batches, labels: npt.NDArray[Any], measure: Measure | None) -> None:
@@ -119,10 +119,10 @@ class Validation(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
-    """Reports every epoch, and a few times a second the fraction of the epoch that is done.
+    """Reports every epoch, and a few times a second the completed fraction of the epoch.
 
     It also shuffles `batches` before every epoch, ends the training after `max_seconds` unless that is 0, and
-    lets a trial that is prepared ahead wait for its turn after the first step, which the backend compiles.
+    lets a prepared trial wait for its turn after the first step, which the backend compiles.
     """
 
     def __init__(
@@ -138,16 +138,16 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         self._turn = turn or Turn()
         self._begin = self._turn.seconds()
         self._max_seconds = max_seconds or math.inf
-        self.is_out_of_time = False  # `max_seconds` are over
+        self.is_out_of_time = False  # `max_seconds` have passed
         self.is_final_phase = is_final_phase  # True if no other phase follows
-        self.epoch = 0  # the current one, from 1
+        self.epoch = 0  # the current epoch, from 1
         self.is_stopped = False  # `on_epoch` returned False
         self._batches = batches
         self._on_epoch = on_epoch
         self._on_progress = on_progress
 
     def seconds(self) -> float:
-        """Return how long the training has taken so far, in all phases, and before an interruption."""
+        """Return the time of the training so far, in all phases, including that before an interruption."""
         return self._turn.seconds() - self._begin
 
     def resume(self, epoch: int, seconds: float) -> None:
@@ -160,7 +160,7 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
         self._start = self._last_report = self._turn.seconds()
         self._learning_rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
 
-    # Not `on_train_batch_end`: if a callback has that method, Keras reads the metrics after every batch, and
+    # `on_train_batch_end` is not used: with this method, Keras reads the metrics after every batch, and
     # waits for the GPU each time.
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if batch or self.params["steps"] == 1:
@@ -170,7 +170,7 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]
             self._last_report = now
             self._on_progress(self.epoch, batch / self.params["steps"])
         if now - self._begin > self._max_seconds:
-            self.is_out_of_time = self.model.stop_training = True  # Keras still validates the epoch
+            self.is_out_of_time = self.model.stop_training = True  # the epoch is still validated
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         metrics = {name: float(value) for name, value in (logs or {}).items() if name != "learning_rate"}
@@ -205,8 +205,8 @@ def train_phase(
 ) -> None:
     """Train the epochs `first + 1` to `first + count`; `make_optimizer` takes the learning rate.
 
-    The last of `callbacks` is the `StateKeeper`. It may restore a state of this phase, or of the next one,
-    which begins with its epoch `first + 1`; then this phase is skipped.
+    The last of `callbacks` is the `StateKeeper`. It may restore a state of this phase, or of the next phase.
+    In the latter case, this phase is skipped.
     """
     keeper, begin, end = callbacks[-1], first, first + count
     if keeper.skips_phase(first):
@@ -216,10 +216,10 @@ def train_phase(
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=count * len(batches))
     if schedule == "plateau":
         plateau = keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=1 / 3, patience=2)
-        callbacks = [callbacks[0], plateau, *callbacks[1:]]  # after the validation, whose loss it reads
+        callbacks = [callbacks[0], plateau, *callbacks[1:]]  # after the validation, because it reads the loss
     keeper.callbacks, keeper.first = callbacks[1:-1], first
     if (state := keeper.state) is not None:
-        # Without an epoch, Keras only calls the callbacks: one of them restores the best weights.
+        # With no epoch left, Keras only calls the callbacks, one of which restores the best weights.
         begin, end = state.epoch, state.last_epoch
     model.compile(make_optimizer(rate), loss=loss, metrics=["accuracy"])
     create_variables(model)
@@ -236,7 +236,7 @@ def train_phase(
 def create_variables(model: keras.Model) -> None:
     """Create the variables of the optimizer and of the metrics.
 
-    Otherwise the first training step creates them, and TensorFlow traces a step that does so twice.
+    Otherwise the first training step would create them, and TensorFlow would trace that step twice.
     """
     model.optimizer.build(model.trainable_variables)
     num_classes = model.output_shape[-1]

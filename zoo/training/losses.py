@@ -15,9 +15,9 @@ PLAIN_LOSS = "sparse_categorical_crossentropy"
 class WeightedLoss(keras.losses.Loss):  # type: ignore[misc]
     """Cross-entropy or focal loss of class probabilities `(batch, num_classes)`, weighted by class.
 
-    The labels are integers, `(batch,)` or `(batch, 1)`, or probabilities, `(batch, num_classes)`, such as
-    those of mixed images. The weight of an image is the weight of its class; if the label has probabilities,
-    it is the mean of the class weights, weighted by them.
+    The labels are integers, `(batch,)` or `(batch, 1)`, or probabilities, `(batch, num_classes)`, such as the
+    labels of mixed images. The weight of an image is that of its class. If the label has probabilities, the
+    weight is the mean of the class weights, weighted by these probabilities.
 
     Args:
         label_smoothing: share of each label that is spread over all classes (Szegedy et al., 2016).
@@ -34,7 +34,7 @@ class WeightedLoss(keras.losses.Loss):  # type: ignore[misc]
         super().__init__(name="weighted_loss")
         settings: dict[str, Any] = {"label_smoothing": label_smoothing, "reduction": "none"}
         if focal_gamma:
-            # Keras's default alpha, 0.25, would only divide the loss, and so the learning rate, by four.
+            # Keras's default alpha, 0.25, would divide the loss, and in effect the learning rate, by four.
             self._loss = keras.losses.CategoricalFocalCrossentropy(1.0, focal_gamma, **settings)
         else:
             self._loss = keras.losses.CategoricalCrossentropy(**settings)
@@ -55,7 +55,7 @@ class WeightedLoss(keras.losses.Loss):  # type: ignore[misc]
 def training_loss(
     label_smoothing: float, focal_gamma: float, class_weights: npt.NDArray[np.float32] | None
 ) -> Any:
-    """Return the loss for `keras.Model.compile`; without the three settings, the name of Keras's own loss."""
+    """Return the loss for `keras.Model.compile`; if no setting is used, the name of Keras's own loss."""
     if not label_smoothing and not focal_gamma and class_weights is None:
         return PLAIN_LOSS
     return WeightedLoss(label_smoothing, focal_gamma, class_weights)

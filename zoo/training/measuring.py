@@ -26,7 +26,7 @@ def measure_epoch(
 
     Args:
         components: the metrics by the name of their result, such as `val_auc`.
-        epoch: for the message.
+        epoch: the epoch, for the message.
         labels, probabilities: `(n,)` and `(n, num_classes)`.
     """
     return {
@@ -43,7 +43,7 @@ def measure(
     with plugin_errors(component), warnings.catch_warnings(action="ignore"):
         value = component.function(labels, probabilities)
         try:
-            if isinstance(value, str | bytes):  # float() would read a number in text
+            if isinstance(value, str | bytes):  # float() would accept a number as text
                 raise TypeError
             number = float(value)
         except (TypeError, ValueError):
@@ -58,7 +58,7 @@ def measure_predictions(
 ) -> tuple[dict[str, float], list[str]]:
     """Return the registered metrics `names` of predictions, and a line for each that has no value.
 
-    The installed plugins are used; the versions that a trial used may not exist any more.
+    The installed plugins are used, because the versions that a trial used may be gone.
 
     Args:
         labels, probabilities: `(n,)` and `(n, num_classes)`.
@@ -90,7 +90,7 @@ def compare_by_metric(
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return a view that a metric cannot change: the other metrics use the same array."""
+    """Return a view that a metric cannot change, because other metrics use the same array."""
     view = array.view()
     view.flags.writeable = False
     return view

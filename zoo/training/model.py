@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def assemble(
     network: keras.Model, augmentation: Sequence[Any], input_shape: tuple[int, int, int]
 ) -> tuple[keras.Model, keras.Model]:
-    """Return the model to train and the model to save. Both take raw pixels 0–255 and share `network`.
+    """Return the model to train and the model to save. Both take raw pixels 0–255 and contain `network`.
 
     Only the first has the augmentation layers. Both scale the pixels to `[0, 1]`, so that a saved
     model needs no other scaling.
@@ -37,7 +37,7 @@ def assemble(
 
 
 def check_network(network: Any, num_classes: int, images: np.ndarray[Any, Any]) -> None:
-    """Raise PluginError unless `network` meets the contract; `images` are a few, scaled to `[0, 1]`."""
+    """Raise PluginError if `network` violates the contract; `images`: a few, scaled to `[0, 1]`."""
     import keras
 
     if not isinstance(network, keras.Model):
@@ -71,7 +71,7 @@ def check_probabilities(outputs: np.ndarray[Any, Any]) -> None:
 
 
 def check_layers(layers: Any) -> None:
-    """Raise PluginError unless `layers`, made by an augmentation policy, is a list of Keras layers."""
+    """Raise PluginError unless `layers`, from an augmentation policy, is a list of Keras layers."""
     import keras
 
     if not isinstance(layers, list | tuple) or not all(isinstance(layer, keras.Layer) for layer in layers):
@@ -92,7 +92,7 @@ def check_shape(layers: Sequence[Any], input_shape: tuple[int, int, int]) -> Non
 def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> np.ndarray[Any, Any]:
     """Return class probabilities `(n, num_classes)`, float32.
 
-    The model runs eagerly: a single pass over the images takes less time than tracing it.
+    The model runs eagerly: tracing the model would take longer than a single pass over the images.
     """
     import numpy as np
     from keras import ops
@@ -107,7 +107,7 @@ def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> 
 def count_parameters(build: Callable[[], Any]) -> int | None:
     """Return the number of weights of the network that `build` makes, without allocating them.
 
-    None if `build` raises an error other than InvalidParameters; building the network raises it again.
+    None if `build` raises any error except InvalidParameters, which building the network raises again.
     """
     import keras
 
@@ -119,14 +119,14 @@ def count_parameters(build: Callable[[], Any]) -> int | None:
     except (Exception, SystemExit):
         return None
     finally:
-        keras.utils.clear_session()  # otherwise the next scope would allocate those weights
+        keras.utils.clear_session()  # otherwise the next scope would allocate these weights
 
 
 def latency_ms(model: Any, image: np.ndarray[Any, Any]) -> float:
     """Return the time of the compiled forward pass of one image `(1, height, width, channels)`.
 
-    The result is the median of 200 passes after ten warm-up passes. A slow model has fewer passes: as many
-    as fit into two seconds, but at least five. Other work on the same device makes the time longer.
+    The result is the median of 200 passes after ten warm-up passes. For a slow model, only as many passes as
+    fit into two seconds are made, at least five. Other work on the same device makes the time longer.
     """
     times: list[float] = []
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Imported once by the fork server, so that every trial starts with Keras and its backend loaded.
+"""Imports of the fork server, made once so that every trial starts with Keras and its backend loaded.
 
 Only imports are allowed here. A backend starts threads when it makes a tensor or queries a device, and
 threads do not survive a fork.
@@ -11,9 +11,9 @@ from importlib import import_module
 from zoo.garbage import imports_are_over
 from zoo.process import exiting_with_parent
 
-# Ctrl-C in a terminal reaches every process of its group; only the supervisor handles it.
+# Ctrl-C in a terminal reaches every process of its group; only the supervisor must handle it.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-gc.disable()  # the imports leave almost no garbage, and searching for it takes a quarter of their time
+gc.disable()  # the imports leave almost no garbage, and the search for garbage takes a quarter of their time
 
 with exiting_with_parent():
     from zoo.builtin import MODULES as BUILTIN_MODULES

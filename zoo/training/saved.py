@@ -1,4 +1,4 @@
-"""Saved models: importing the plugin modules that a model needs, loading it, and scoring it."""
+"""Saved models: importing plugin modules that a model needs; loading and scoring the model."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def load_file(path: Path, model_name: str = "") -> keras.Model:
 
 
 def check_loadable(path: Path) -> None:
-    """Raise ZooError unless a saved model can be loaded in this process, which should be a fresh one."""
+    """Raise ZooError unless a saved model can be loaded in this process, which should be fresh."""
     failpoint("worker.loading")
     with warnings.catch_warnings(action="ignore"):
         load_file(path)
@@ -94,13 +94,13 @@ def cause_of(error: BaseException) -> str:
 
 
 def import_required_modules(path: Path, model_name: str = "") -> None:
-    """Import the modules of a model's classes. Warn if a plugin's installed version is not the saved one.
+    """Import the modules of a model's classes. Warn if a plugin's installed version differs from the saved one.
 
-    A module is imported only if it belongs to a zoo plugin or to a library that an installed plugin requires,
-    or is imported already, so that a model from an unknown source cannot run other code.
+    A module is imported only if it is already imported, or belongs to a zoo plugin or to a library that an
+    installed plugin requires. So a model from an unknown source cannot run other code.
     """
     for warning in other_versions(path, model_name):
-        warnings.warn(warning, stacklevel=4)  # the line that called zoo.load_model
+        warnings.warn(warning, stacklevel=4)  # names the line that called zoo.load_model
     check_plugin_files(path, model_name)
     name, info = model_name or str(path), read_info(path)
     for module, requirement in info.modules.items():
@@ -123,11 +123,11 @@ def check_plugin_files(path: Path, model_name: str = "") -> None:
 
 
 def _import_plugin_file(model_name: str, module: str) -> None:
-    """Import a plugin file of a model, unless the user has imported it; turn its errors into ModelError."""
+    """Import a plugin file of a model, unless the user has imported it; raise ModelError for its errors."""
     given = {file.module: file for file in given_files()}
     try:
         if module in given:
-            with redirect_stdout(sys.stderr):  # as for an installed plugin
+            with redirect_stdout(sys.stderr):  # as for installed plugins
                 backend.import_keras()
                 import_file(given[module])
     except (Exception, SystemExit) as error:
@@ -139,9 +139,9 @@ def _import_plugin_file(model_name: str, module: str) -> None:
 
 
 def _copy_note(name: str, digest: str, model_path: Path) -> str:
-    """Return the sentence about the copy of a plugin file that the study of a model keeps."""
+    """Return a sentence that names the copy of a plugin file in the study of a model."""
     version, study = short_digest(digest), read_info(model_path).study
-    # A trial directory is two levels below that of its study; a model from MLflow is in a temporary folder.
+    # A trial directory is two levels below the study directory; a model from MLflow is in a temporary folder.
     for folder in (*model_path.absolute().parents[2:3], STATE_DIR / study):
         path = kept_path(folder, name, version)
         if path.is_file():
@@ -174,7 +174,7 @@ def _import(model_name: str, module: str, requirement: str) -> None:
 def _is_of_plugin(package: str) -> bool:
     """Return True if a top-level module belongs to an installed plugin, or to a library of any plugin.
 
-    The libraries of an installed plugin are those that it requires, of a plugin file those that it imports.
+    Libraries of an installed plugin are those that it requires; libraries of a plugin file, those it imports.
     """
     if any(package in file.imports for file in given_files()):
         return True

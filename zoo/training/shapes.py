@@ -1,7 +1,7 @@
 """Networks that do not fit the size of the images, because a layer is larger than its input.
 
-The cause is the choice of parameters, not a mistake in a plugin. The exceptions have no type of their own, so
-they are recognized by their text; `tests/training/test_shapes.py` fails if a text changes.
+The cause is the choice of parameters, not a mistake in a plugin. These exceptions have no own type, so zoo
+recognizes them by their text; `tests/training/test_shapes.py` fails if a text changes.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _TEXTS = re.compile(
 def shape_problem(build: Callable[[], Any], image_shape: tuple[int, int, int]) -> str:
     """Return a sentence about the layer that does not fit its input, or "" if all layers fit.
 
-    Keras removes its own frames from tracebacks, and with them the layer. So the network is built again with
-    all frames. It is called with a symbolic input, because each backend has its own errors for images.
+    Keras removes its own frames from tracebacks, and thus the layer. So the network is built again with all
+    frames. It is called with a symbolic input, because the errors for real images depend on the backend.
 
     Args:
-        build: returns the network, or raises the error that is explained.
+        build: returns the network, or raises the error to explain.
         image_shape: `(height, width, channels)`.
     """
     import keras
@@ -52,7 +52,7 @@ def shape_problem(build: Callable[[], Any], image_shape: tuple[int, int, int]) -
 
 
 def _watch_outputs(network: keras.Model, found: list[str]) -> None:
-    """Add a sentence to `found` for every layer that leaves nothing of its input when it is called.
+    """Add a sentence to `found` for every layer whose output is empty although its input is not.
 
     JAX raises no error for a pooling that is larger than its input. The network must not be used again.
     """
@@ -78,7 +78,7 @@ def empty_layer(network: keras.Model) -> str:
 
     Keras trains such a network without an error: its arrays have no elements.
     """
-    # Keras has no public name for the layers inside layers; tests/training/test_shapes.py fails without it.
+    # Keras has no public name for the layers in layers; tests/training/test_shapes.py fails if it changes.
     for layer in network._flatten_layers(include_self=False):
         name = _name(layer)
         if any(0 in weight.shape for weight in layer.weights):
@@ -101,7 +101,7 @@ def _problem_text(error: BaseException) -> str:
     layers = [one for one in operations if isinstance(one, keras.Layer) and not isinstance(one, keras.Model)]
     innermost = (layers or operations)[-1:]
     subject = _name(innermost[0]) if innermost else "a layer"
-    # TensorFlow's text continues with its operation.
+    # In TensorFlow, the text continues with the operation.
     reason, _, _ = text[found.start() :].partition(" for '{{node")
     return f"{subject} does not fit the size of its input: {reason.rstrip('.')}"
 

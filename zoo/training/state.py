@@ -14,14 +14,14 @@ from zoo.training import backend
 from zoo.training.checkpoints import Keep, State
 from zoo.training.loop import BestEpoch, Reporter
 
-# The attributes in which callbacks of Keras keep what they have seen.
+# The attributes in which callbacks of Keras store their state.
 _COUNTERS = ("best", "best_epoch", "wait", "stopped_epoch", "cooldown_counter")
 
 
 class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
     """Offers the state after each epoch to `keep`, and restores a saved state when the training begins.
 
-    It has to be the last callback: Keras resets the others when a training begins.
+    It must be the last callback, because Keras resets the others when a training begins.
 
     Args:
         state: a saved state; None for a new training.
@@ -29,15 +29,15 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, best: BestEpoch, reporter: Reporter, keep: Keep | None, state: State | None) -> None:
         super().__init__()
-        self.first = 0  # the number of epochs before the present phase
-        self.callbacks: Sequence[Any] = ()  # of the present phase
+        self.first = 0  # the number of epochs before the current phase
+        self.callbacks: Sequence[Any] = ()  # callbacks of the current phase
         self._best = best
         self._reporter = reporter
         self._keep = keep
         self.state = state  # None as soon as it is restored
 
     def skips_phase(self, first: int) -> bool:
-        """Return True if the state is of a later phase than that after the epoch `first`."""
+        """Return True if the state belongs to a later phase than the one that begins after epoch `first`."""
         if self.state is None or self.state.first == first:
             return False
         self._reporter.epoch = self.state.first
@@ -49,7 +49,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
             self.state = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self._keep is not None and not self._reporter.is_stopped:  # else the trial ends
+        if self._keep is not None and not self._reporter.is_stopped:  # otherwise the trial ends
             self._keep(self._copy)
 
     def _copy(self) -> State:
@@ -70,7 +70,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
         arrays = {
             "model": _values(self.model.variables),
             "optimizer": _values(self.model.optimizer.variables),
-            "best": list(weights or ()),  # Keras replaces the list, and changes no array of it
+            "best": list(weights or ()),  # Keras replaces the list, but changes no array in it
             **backend.random_states(),
         }
         return State(reporter.epoch, facts, arrays)
@@ -92,7 +92,7 @@ class StateKeeper(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _number(value: Any) -> int | float | None:
-    """Return a counter as a number of Python; JSON keeps each float exactly."""
+    """Return a counter as a number of Python; JSON stores floats exactly."""
     return value if value is None or isinstance(value, int) else float(value)
 
 

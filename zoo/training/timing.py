@@ -29,10 +29,10 @@ class Timing:
 
     Args:
         num_parameters: weights of the network, trainable or not.
-        start: building the network, and the first batch, for which the backend compiles it.
-        batch: one training batch, the median of a few.
-        epoch: all training batches, and the validation images once.
-        trial: the whole trial, if no epoch is saved by pruning or patience.
+        start: building the network, and the first batch, in which the backend compiles the step.
+        batch: one training batch, as the median of a few.
+        epoch: all training batches, and one pass over the validation images.
+        trial: the whole trial, if neither pruning nor patience saves an epoch.
     """
 
     device: str

@@ -1,4 +1,4 @@
-"""Waiting, in a trial whose process is started early, until it is the turn of the trial to train."""
+"""Waiting for the turn of a trial whose process starts while other trials train."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class Turn:
-    """Lets a trial wait after its first training step, when its network is built and its step is compiled.
+    """Lets a trial wait after its first training step; by then, the network is built and the step compiled.
 
     Args:
-        wait: returns when it is the trial's turn; None if it is its turn already.
+        wait: blocks until it is the trial's turn; None if it is the trial's turn already.
     """
 
     def __init__(self, wait: Callable[[], object] | None = None) -> None:
@@ -36,5 +36,5 @@ class Turn:
             call()
 
     def seconds(self) -> float:
-        """Return the time of a clock that stands still while the trial waits."""
+        """Return the time of a clock that stops while the trial waits."""
         return time.perf_counter() - self._waited_s

@@ -1,6 +1,6 @@
-"""Worker processes with Keras: each runs a trial, or calls a single function.
+"""Worker processes with Keras: each runs a trial, or calls one function.
 
-They are forked from a server that has imported Keras. The process that starts them never imports it.
+They are forked from a server that has imported Keras. The process that starts them never imports Keras.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def call_process(
     environment: Mapping[str, str],
     plugin_files: Sequence[PluginFile] = (),
 ) -> None:
-    """In a worker process: send `(result, None)`, or `(None, error)` if `function(*arguments)` raises."""
+    """Run in a worker process; send `(result, None)`, or `(None, error)` if `function` raises."""
     enter_worker(environment, log_path)
     try:
         with using_plugins(plugin_files, has_keras=True):
@@ -77,7 +77,7 @@ def call_process(
     except ZooError as error:
         connection.send((None, portable(error)))
     except Exception as error:
-        traceback.print_exc()  # into the log
+        traceback.print_exc()  # goes into the log
         if is_full(error):
             path = Path(str(getattr(error, "filename", None) or log_path))
             connection.send((None, DiskFull(full_text(path))))
@@ -103,8 +103,8 @@ def run_trial_process(
     At SIGTERM the process writes a checkpoint of the last epoch, even in the middle of the next one.
 
     `study` and `number` are as for `zoo.training.job.run_trial`. `plugin_files` are as they were when the
-    command started. A process with a `log_path` is started ahead: it prepares the trial, and waits for a
-    message before it sends an event or uses `folder`. By then, its log is in `folder`.
+    command started. A process with a `log_path` starts early: it prepares the trial, and waits for a message
+    before it sends an event or uses `folder`. By then, its log is in `folder`.
     """
     enter_worker(environment, log_path or folder / "output.log")
     failpoint("worker.entered")
