@@ -107,7 +107,7 @@ def predict(model: Any, images: np.ndarray[Any, Any], batch_size: int = 512) -> 
 def count_parameters(build: Callable[[], Any]) -> int | None:
     """Return the number of weights of the network that `build` makes, without allocating them.
 
-    None if `build` raises any error except InvalidParameters, which building the network raises again.
+    None if `build` raises an error other than InvalidParameters: the network then raises it when it is built.
     """
     import keras
 

@@ -94,7 +94,7 @@ def cause_of(error: BaseException) -> str:
 
 
 def import_required_modules(path: Path, model_name: str = "") -> None:
-    """Import the modules of a model's classes. Warn if a plugin's installed version differs from the saved one.
+    """Import the modules of a model. Warn if a plugin's installed version is not the saved version.
 
     A module is imported only if it is already imported, or belongs to a zoo plugin or to a library that an
     installed plugin requires. So a model from an unknown source cannot run other code.
