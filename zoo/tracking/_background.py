@@ -1,6 +1,6 @@
-"""The tracker in a thread of its own, so that a trial never waits for MLflow.
+"""The tracker in its own thread, so that a trial never waits for MLflow.
 
-Events that MLflow refuses, or cannot receive, are kept. They are sent again later, and once more when the
+Events that MLflow refuses or cannot receive are kept. They are sent again later, and once more when the
 tracker is closed. An error in the thread does not stop the study; `on_problem` reports each error once.
 """
 
@@ -27,7 +27,7 @@ from zoo.tracking._writer import StudyTracker
 
 @dataclass(eq=False)
 class _Batch:
-    """Events of one trial that are sent together, and MLflow's error if it has refused them."""
+    """Events of one trial that are sent together, and MLflow's error if MLflow has refused them."""
 
     number: int
     config: Mapping[str, Any]
@@ -42,7 +42,7 @@ class _Batch:
 
 @dataclass(frozen=True)
 class _Removal:
-    """A trial whose model and figures are removed."""
+    """A trial whose model and figures will be removed."""
 
     number: int
     folder: Path
@@ -78,7 +78,7 @@ class BackgroundTracker:
         self._ended: set[int] = set()  # trials whose final event is recorded
         self._unsent: list[_Batch] = []
         self._removed: set[int] = set()  # trials whose models are not kept
-        self._removals: list[int] = []  # those whose models MLflow may still have
+        self._removals: list[int] = []  # trials whose models MLflow may still have
         self._is_offline = False
         self._retry_at = 0.0
         self._reported: set[str] = set()
@@ -152,23 +152,23 @@ class BackgroundTracker:
             self._finish(tracker, item)
 
     def _open(self) -> StudyTracker | None:
-        """Return the tracker; None if that fails. It is opened again later only if MLflow is away."""
+        """Return the tracker; None if that fails. A later call tries again only if MLflow was away."""
         try:
             tracker = self._open_tracker()
         except Exception as error:
             self._is_offline = isinstance(error, StoreAway)
-            if self._is_offline and is_full(error):  # a server that is away is reported at the start
+            if self._is_offline and is_full(error):  # other cases are reported at the start
                 self._report(f"{error} The trials continue; MLflow gets their events then.", key="offline")
             self._retry_at = time.monotonic() + (self._retry_s if self._is_offline else math.inf)
             if not self._opened.done():
-                self._opened.set_exception(error)  # raised by `ready`
+                self._opened.set_exception(error)  # `ready` raises the error
             return None
         if not self._opened.done():
             self._opened.set_result(tracker)
         return tracker
 
     def _next(self) -> _Batch | _Removal | str | None:
-        """Return the next item of the queue; None if it is time to try again to reach MLflow."""
+        """Return the next item of the queue; None if it is time to try MLflow again."""
         try:
             return self._queue.get(timeout=self._retry_s if self._is_offline else None)
         except queue.Empty:
@@ -177,7 +177,7 @@ class BackgroundTracker:
     def _resend(self, tracker: StudyTracker | None) -> StudyTracker | None:
         """If MLflow answers, send the unsent batches, oldest first, then remove models.
 
-        Nothing happens until it is time for another attempt. Return the tracker, None if none can be opened.
+        Do nothing before the time of the next attempt. Return the tracker, None if it cannot be opened.
         """
         if time.monotonic() < self._retry_at:
             return tracker
@@ -204,7 +204,7 @@ class BackgroundTracker:
         return tracker
 
     def _send(self, tracker: StudyTracker, batch: _Batch) -> bool:
-        """Record a batch; return False if MLflow refuses it, or is known to be offline."""
+        """Record a batch; return False if MLflow refuses it, or if MLflow is known to be offline."""
         if self._is_offline:
             return False
         try:
@@ -242,8 +242,8 @@ class BackgroundTracker:
 
     def _finish(self, tracker: StudyTracker, status: str) -> None:
         if not self._is_offline:
-            # MLflow may have the final event of a trial but lack one of its epochs. The tag on the run makes
-            # a later process send the epoch.
+            # MLflow may have the final event of a trial, but lack one of its epochs. Because of the tag on
+            # the run, a later process sends the epoch.
             for number, batch in {one.number: one for one in self._unsent}.items():
                 with self._reporting(f"MLflow refused to end the run of trial {number}"):
                     event = TrialDirectory(batch.folder).final_event()

@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what it was trained on, how good it is, and its limits.
+"""The card of a model: its kind, its training data, its scores, and its limits.
 
 The card is Markdown. It is the description of a version in MLflow's registry, and a member of a pack.
 """
@@ -22,13 +22,13 @@ _MAX_CLASSES = 30  # class names that a card lists
 
 
 def model_card(info: ModelInfo, title: str, data: Any = None, num_test_images: int | None = None) -> str:
-    """Return the card of a model, without what is unknown.
+    """Return the card of a model, without unknown facts.
 
     Args:
         info: the facts in the model's file.
-        title: such as `mnist_cnn/3`, by which commands find the model.
+        title: a name by which commands find the model, such as `mnist_cnn/3`.
         data: tags, params and metrics of the run in MLflow that trained it; None if there is no such run.
-        num_test_images: images of the test split; None if unknown.
+        num_test_images: number of images of the test split; None if unknown.
     """
     tags, params, metrics = (data.tags, data.params, data.metrics) if data is not None else ({}, {}, None)
     sections = {

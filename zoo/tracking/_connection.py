@@ -1,8 +1,8 @@
 """The connection to the MLflow store, and the command that serves MLflow's user interface.
 
-MLflow itself retries a broken database or a dead server for minutes; `connect` fails within seconds. The
-store is the one that MLflow selects: `$MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db` in the working
-folder, with artifacts in `./mlruns`. `connect` imports MLflow; this module does not.
+MLflow itself retries a broken database or a dead server for minutes; `connect` fails within seconds. MLflow
+selects the store: `$MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db` in the working folder, with artifacts in
+`./mlruns`. `connect` imports MLflow; this module does not.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _SQLITE = "sqlite:///"
 _DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 _UI_PORT = 5000
 _LOCK_TIMEOUT_S = 5.0
-_NEW_DATABASE_BYTES = 2_000_000  # the tables, while they are created
-_OTHER_SCHEMA = "out-of-date database schema"  # in MLflow's message, for an older and for a newer schema
+_NEW_DATABASE_BYTES = 2_000_000  # bytes of the tables of a new database
+_OTHER_SCHEMA = "out-of-date database schema"  # MLflow's message for an older or a newer schema
 
 
 def tracking_uri(uri: str | None = None) -> str:
@@ -111,7 +111,7 @@ def _sqlite_path(uri: str) -> Path | None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise TrackingError if MLflow misreads the path of a folder, and so would write into another folder."""
+    """Raise TrackingError if MLflow would misread the path of a folder and write into another one."""
     if "%" in str(folder) or "?" in str(folder):
         raise TrackingError(
             f"MLflow cannot record in {folder}: it misreads '%' and '?' in a path. "
@@ -129,7 +129,7 @@ def _check_database(path: Path, *, for_writing: bool) -> None:
 
 
 def _create_database(path: Path) -> None:
-    """Create the tables in a temporary folder, then make the file appear whole.
+    """Create the tables in a temporary folder, then move the complete file to its place.
 
     If two processes create tables in one file, both fail; a killed process leaves only some of the tables.
     """
@@ -141,7 +141,7 @@ def _create_database(path: Path) -> None:
             _open(f"{_SQLITE}{new}")
             try:
                 os.link(new, path)
-            except OSError:  # another process was faster, or the file system has no hard links
+            except OSError:  # another process created it, or the file system has no hard links
                 if not path.exists():
                     new.replace(path)
     except Exception as error:
@@ -196,13 +196,13 @@ def _connection_problem(uri: str, error: Exception) -> str:
 
 
 def ui_command(uri: str, host: str = "127.0.0.1", port: int = _UI_PORT) -> list[str]:
-    """Return the command that serves the user interface, for `ui_environment(uri)`; [] if a server does."""
+    """Return the command that serves the user interface, for `ui_environment(uri)`; [] for a server."""
     if uri.startswith(("http://", "https://")):
         return []
     return [
         *(sys.executable, "-m", "mlflow", "ui"),
         *("--host", host, "--port", str(port)),
-        *("--workers", "1"),  # enough for one person; each worker is a process of 250 MB
+        *("--workers", "1"),  # enough for one user; each worker is a process of 250 MB
     ]
 
 
@@ -220,7 +220,7 @@ def ui_environment(uri: str) -> dict[str, str]:
 
 
 def ui_answers(host: str, port: int) -> bool:
-    """Return True if the server listens; an MLflow server listens when its pages can be opened."""
+    """Return True if the server listens; an MLflow server listens as soon as its pages can be opened."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:
@@ -239,7 +239,7 @@ def free_port(host: str = "127.0.0.1", wanted: int = _UI_PORT) -> int:
 
 
 def server_answers(timeout: float = 5.0) -> bool:
-    """Return True if the server of the store answers anything at all; True for a store without a server."""
+    """Return True if the server of the store sends any answer, or if the store has no server."""
     import ssl
     from urllib import error as errors
     from urllib.request import urlopen
@@ -253,7 +253,7 @@ def server_answers(timeout: float = 5.0) -> bool:
     except errors.HTTPError:
         return True
     except errors.URLError as error:
-        return isinstance(error.reason, ssl.SSLError)  # MLflow may accept the certificate
+        return isinstance(error.reason, ssl.SSLError)  # MLflow may accept such a certificate
     except OSError:
         return False
     return True

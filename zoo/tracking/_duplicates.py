@@ -1,7 +1,7 @@
-"""Runs and models that MLflow has twice, because the answer to the request that created them was lost.
+"""Runs and models that MLflow has twice, because the answer to a creating request was lost.
 
-MLflow's client repeats a request whose answer is lost, and the server then creates a second run. So zoo
-creates runs and models without such a repetition (`create_once`), and merges the duplicates that it finds.
+MLflow's client repeats a request whose answer is lost, and the server then creates a second run. Therefore,
+zoo creates runs and models without this repetition (`create_once`), and merges duplicates that it finds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Entity = TypeVar("Entity")
 
 
 def create_once(create: Callable[[], Entity], find: Callable[[], Entity | None]) -> Entity:
-    """Return what `create` returns; after an error, what `find` finds, because only the answer may be lost.
+    """Return the result of `create`, or after an error that of `find`, because only the answer may be lost.
 
     `create` is called again only if `find` returns None. Raises the error of the third attempt, and every
     error of `find`.
@@ -40,7 +40,7 @@ def create_once(create: Callable[[], Entity], find: Callable[[], Entity | None])
 
 
 def fullest(runs: Sequence[Any]) -> Any:
-    """Return the run with the most content among duplicates; the oldest one of several."""
+    """Return the run with the most content among duplicates; the oldest of equally full ones."""
     return max(
         runs,
         key=lambda run: (
@@ -55,9 +55,9 @@ def fullest(runs: Sequence[Any]) -> Any:
 def merge_duplicates(store: Store, experiment_id: str, study_uid: str) -> None:
     """Delete the duplicates among a study's runs and models in MLflow.
 
-    Of several runs with the same `zoo.uid`, the fullest stays, and of a study's run the one with trials; the
-    trials of the others get it as their parent. MLflow can restore the deleted runs. A model that was never
-    finished is deleted if its run has another one that was.
+    Of several runs with the same `zoo.uid`, the fullest one stays. Of several runs of the study, the one with
+    the most trials stays, and becomes the parent of the others' trials. MLflow can restore deleted runs. A
+    PENDING model is deleted if its run has a READY one.
     """
     by_uid = defaultdict(list)
     for run in store.runs(experiment_id, f"tags.`{names.UID}` LIKE '{study_uid}%'"):
@@ -86,7 +86,7 @@ def _delete_others(store: Store, runs: Sequence[Any], kept: Any) -> None:
 
 
 def _delete_unfinished_models(store: Store, experiment_id: str, trials: Sequence[Any]) -> None:
-    """Delete models that are still PENDING although another model of their run is READY."""
+    """Delete models that are still PENDING if another model of their run is READY."""
     found = pages(lambda token: store.client.search_logged_models([experiment_id], page_token=token))
     statuses: dict[str, dict[str, str]] = defaultdict(dict)
     for model in found:

@@ -1,7 +1,7 @@
-"""Trained models in MLflow: publishing a trial's model.
+"""Trained models in MLflow: publishing the model of a trial.
 
 `mlflow.keras.log_model` needs the model as a Keras object, and the supervisor does not import Keras, so
-`build_model_folder` writes the same folder around the file that the trial wrote:
+`build_model_folder` writes the same folder, with the file that the trial wrote:
 
     MLmodel                       flavors, signature, metadata
     data/model.keras              the file that the trial wrote
@@ -12,8 +12,8 @@ The metadata have the model's `ModelInfo` under the key `zoo`. If the model has 
 plugin's distribution is a requirement, and MLflow's pyfunc loads the model with `zoo.tracking.loader`, which
 imports the plugin's modules.
 
-The signature has no input schema. MLflow compares the type of an array with the one type in the schema, and
-refuses all others; a schema of integers refuses floats. Keras itself checks the shape.
+The signature has no input schema. MLflow would compare the type of an array with the one type in the schema,
+and refuse all others; a schema of integers refuses floats. Keras itself checks the shape.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from zoo.tracking._store import Store
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-_MODEL_TAGS = (names.STUDY, names.TRIAL, names.UID, names.DIGEST)  # a model has these tags of its run
+_MODEL_TAGS = (names.STUDY, names.TRIAL, names.UID, names.DIGEST)  # a model copies these tags from its run
 
 
 def publish_model(
@@ -48,8 +48,8 @@ def publish_model(
 ) -> None:
     """Make `file` the logged model of a run, with the run's parameters, `metrics` and additional `tags`.
 
-    `step` is the epoch of the weights. A model that a killed process has created is completed; a model
-    that is READY is not uploaded again.
+    `step` is the epoch of the weights. If a killed process has created a model, the model is completed; a
+    READY model is not uploaded again.
     """
     from mlflow.entities import LoggedModelOutput, Metric
 
@@ -69,7 +69,7 @@ def publish_model(
     if not is_ready:
         origin = {"run_id": run_id, "artifact_path": model.artifact_location}
         origin |= {"model_id": model.model_id, "model_uuid": model.model_id}
-        # The folder is beside the file, so that the file can be linked instead of copied.
+        # The folder is next to the file, so that a link can replace a copy of the file.
         with temporary_folder(file.parent) as folder:
             backend = run.data.tags.get(names.BACKEND, "")
             build_model_folder(folder, file, facts, backend, origin=origin)
@@ -88,7 +88,7 @@ def publish_model(
 
 
 def _earlier_model(store: Store, run: Any) -> Any | None:
-    """Return the run's model from an earlier attempt: READY if there is one, else PENDING."""
+    """Return the run's model from an earlier attempt: a READY one if there is one, else a PENDING one."""
     origin = f"source_run_id = '{run.info.run_id}'"
     models = store.client.search_logged_models([run.info.experiment_id], filter_string=origin)
     by_status = {str(model.status): model for model in models}
@@ -98,9 +98,9 @@ def _earlier_model(store: Store, run: Any) -> Any | None:
 def build_model_folder(
     folder: Path, file: Path, facts: StudyFacts, backend: str, *, origin: Mapping[str, str] | None = None
 ) -> None:
-    """Write an MLflow model of flavor `keras` around `file` into the new folder `folder`.
+    """Write an MLflow model of flavor `keras` with `file` into the new folder `folder`.
 
-    `backend` is the Keras backend, "" if unknown. `origin`: arguments of MLflow's `Model` about its run.
+    `backend` is the Keras backend, "" if unknown. `origin`: arguments of MLflow's `Model` that name the run.
 
     Raises:
         ModelError: `file` is not a model that Keras saved.
@@ -137,13 +137,13 @@ def build_model_folder(
 
 
 def _requirements(keras_version: str, backend: str, plugins: Sequence[str]) -> list[str]:
-    """Return the requirements for loading the model; MLflow takes 20 s to infer them, and omits Keras."""
+    """Return the requirements for loading the model; MLflow would need 20 s to infer them, and omit Keras."""
     packages = [_requirement(name) for name in (backend, "numpy") if name]
     return [_requirement("mlflow"), f"keras=={keras_version}", *packages, *plugins]
 
 
 def _requirement(module: str) -> str:
-    """Return `module==version`, with the name of the distribution that provides the module here."""
+    """Return `module==version`, with the name of the installed distribution that provides the module."""
     try:
         return f"{module}=={version(module)}"
     except PackageNotFoundError:
@@ -167,6 +167,6 @@ def model_ids(run: Any) -> list[str]:
 
 
 def model_uri(run: Any | None) -> str:
-    """Return the address of a run's model, `models:/m-…`; "" if there is no run, or its model is removed."""
+    """Return the address of a run's model, `models:/m-…`; "" without a run or a model."""
     models = model_ids(run) if run is not None and names.MODEL not in run.data.tags else []
     return f"models:/{models[-1]}" if models else ""

@@ -1,4 +1,4 @@
-"""The facts about a study that MLflow gets, and the names of tags and parameters there."""
+"""The facts about a study that MLflow gets, and the names of its tags and parameters in MLflow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STOPPED = "zoo.stopped"  # why a complete trial has fewer epochs: "timeout", "ta
 CONTINUES = "zoo.continues"  # the interrupted trial that a trial continues: "trial 3 after epoch 7"
 PROBLEM = "zoo.problem"  # what is missing in a run that has ended
 MODEL_MISSING = "its model is not kept any more"  # the only problem that a later process cannot solve
-OBJECTIVE = "zoo.objective"  # several are separated by commas
+OBJECTIVE = "zoo.objective"  # several objectives are separated by commas
 DIRECTION = "zoo.direction"
 FRONT = "zoo.front"  # "true" on the Pareto front
 BEST = "zoo.best"  # "true" on the run of the best trial
@@ -39,11 +39,11 @@ FOLD = "zoo.fold"  # the fold whose model is kept
 DIGEST = "zoo.dataset.digest"
 SOURCE = "zoo.dataset.source"
 WARNING = "zoo.dataset.warning"
-SPLITS = "zoo.dataset.splits"  # number of images of each split, with those of a class, and of groups
+SPLITS = "zoo.dataset.splits"  # number of images in each split and in a class, and number of groups
 BEST_TRIAL = "zoo.best_trial"  # on the study's run: number of the best trial, once it has test metrics
 PROMOTED = "zoo.promoted"  # "true" on a registered version that is or was the champion
 CONFIRMS = "zoo.confirms"  # on a run of `zoo confirm`: number of the trial that it trains again
-REPEAT = "zoo.confirm.repeat"  # and the number of its seed
+REPEAT = "zoo.confirm.repeat"  # on the same run: the number of its seed
 DEVICE = "zoo.device"
 BACKEND = "zoo.backend"
 PARENT = "mlflow.parentRunId"
@@ -51,7 +51,7 @@ PARENT = "mlflow.parentRunId"
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}  # of a run, by the trial's state
 
 _COMPONENT_KEYS = ("dataset", "architecture", "augmentation")
-_NOT_PARAMETERS = ("digest", "plugins", "inactive")  # the first two are tags
+_NOT_PARAMETERS = ("digest", "plugins", "inactive")  # "digest" and "plugins" are tags
 
 
 @dataclass(frozen=True)
@@ -59,15 +59,15 @@ class StudyFacts:
     """A study, or a standalone run, as the tracker records it.
 
     Args:
-        uid: unique name of the study in MLflow; if its Optuna study is deleted, a new study has another.
-        plugins: version by distribution, for every plugin that the study can use.
-        definition: the study file's text.
-        plugin_files: text by artifact path, for every plugin file that the study can use.
-        manifest: what must be equal for trials to be comparable.
-        command: what the user typed.
+        uid: unique name of the study in MLflow; if the Optuna study is deleted, a new study gets another uid.
+        plugins: version by distribution, for each plugin that the study can use.
+        definition: the text of the study file.
+        plugin_files: text by artifact path, for each plugin file that the study can use.
+        manifest: the manifest of the study.
+        command: the command that the user typed.
         searched: names of the searched parameters.
-        standalone_name: the run's name, for a standalone run, which has no parent run; else "".
-        repeat: for standalone runs of `zoo confirm`, the number of their seed, from 1; else 0.
+        standalone_name: the name of a standalone run, which has no parent run; else "".
+        repeat: the number of the seed, from 1, for runs of `zoo confirm`; else 0.
     """
 
     name: str
@@ -103,7 +103,7 @@ class StudySummary:
         best: number of the best trial; None if no trial is complete.
         front: numbers of the trials on the Pareto front; empty with one objective.
         searched: names of the searched parameters, most important first.
-        figures: files.
+        figures: the files of the figures.
     """
 
     text: str
@@ -123,7 +123,7 @@ def common_tags(facts: StudyFacts) -> dict[str, str]:
     from mlflow.utils.git_utils import get_git_commit
 
     user = ""
-    with suppress(OSError, KeyError):  # a container's user may have no name
+    with suppress(OSError, KeyError):  # a user in a container may have no name
         user = getpass.getuser()
     tags = {
         STUDY: facts.name,
@@ -158,17 +158,17 @@ def removed_model(study: str, number: int) -> str:
 
 
 def plugin_tags(plugins: Mapping[str, str]) -> dict[str, str]:
-    """Return a version tag per distribution; keys are `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`."""
+    """Return a version tag for each distribution; keys are `DISTRIBUTION` or `DISTRIBUTION:PLUGIN`."""
     return {f"zoo.plugin.{name.partition(':')[0]}": version for name, version in plugins.items()}
 
 
 def flat_parameters(config: Mapping[str, Any]) -> dict[str, str]:
     """Return a trial's configuration as MLflow parameters, one for each active value.
 
-    `dataset`, `architecture` and `augmentation` are the names; `dataset.X`, `conv_net.filters`,
-    `affine.rotation`, `training.optimizer` are the values. Text stays text, other values are JSON. MLflow
-    sorts and draws numbers only, so a list also has `conv_net.filters.length` and its items,
-    `conv_net.filters.1` …. The digest and the plugins are tags, not parameters.
+    `dataset`, `architecture` and `augmentation` are names; `dataset.X`, `conv_net.filters`,
+    `affine.rotation`, `training.optimizer` are values. Text stays text, other values are JSON. MLflow sorts
+    and draws only numbers, so a list also has `conv_net.filters.length` and its items, `conv_net.filters.1`
+    …. The digest and the plugins are tags, not parameters.
     """
     inactive = set(config.get("inactive", ()))
     flat: dict[str, str] = {}

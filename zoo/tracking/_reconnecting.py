@@ -1,4 +1,4 @@
-"""A connection to MLflow that is made again if the server was away."""
+"""A connection to MLflow that is opened again if the server was away."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StoreConnection:
     """The MLflow store of a study, opened in a thread.
 
     Args:
-        retry_s: seconds after which `result` tries again to reach a server that was away.
+        retry_s: seconds until `result` tries again to reach a server that was away.
     """
 
     def __init__(self, open_store: Callable[[], Store] = connect, retry_s: float = 10.0) -> None:
@@ -23,11 +23,11 @@ class StoreConnection:
         self._retry_s = retry_s
         self._future: Future[Store] = Future()
         self._retry_at = 0.0
-        self._lock = threading.Lock()  # of a further attempt
+        self._lock = threading.Lock()  # held during another attempt
         threading.Thread(target=self._attempt, args=[self._future], daemon=True).start()
 
     def result(self) -> Store:
-        """Wait for the store; raise StoreAway if the server does not answer, and other errors as they are."""
+        """Wait for the store; raise StoreAway if the server does not answer; other errors stay unchanged."""
         with self._lock:
             if self.is_away and time.monotonic() >= self._retry_at:
                 self._future = Future()
@@ -35,7 +35,7 @@ class StoreConnection:
             return self._future.result()
 
     def retry_now(self) -> None:
-        """Let the next `result` try again at once, since the study ends."""
+        """Let the next `result` try again at once, because the study ends."""
         self._retry_at = 0.0
 
     @property

@@ -1,8 +1,8 @@
 """Recorded studies in MLflow: reading them back, and deleting and restoring their trials.
 
 A run that is deleted in MLflow, by zoo or in MLflow's user interface, stays in the store but counts as
-absent: tables, models and the next `zoo tune` leave it out until it is restored. If the study's run is
-deleted, its trials are not: they are still listed, but `zoo tune` does not start until the run is restored.
+absent: tables, models and the next `zoo tune` ignore it until it is restored. If the study's run is deleted,
+its trials are still listed, but `zoo tune` does not start until the run is restored.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def compare(*studies: str) -> pd.DataFrame:
     objectives there is a column for each, and `front` is True on the Pareto front. With folds there are
     the objective's standard deviation, such as `best_val_accuracy_std`, and `best_fold`.
 
-    The trials come from MLflow, without those that were deleted. Trials that MLflow does not have yet come
-    from the local record; their `run_id` is "" and their `model` is a file. `attrs["searched"]` of the table
-    are the searched parameters, most important first.
+    The trials come from MLflow, except deleted ones. Trials that MLflow does not have yet come from the local
+    record: their `run_id` is "" and their `model` is a file. The table's `attrs["searched"]` has the searched
+    parameters, most important first.
 
-    If MLflow does not answer, the table is that of the local record, and `attrs["problem"]` says why; then
-    `attrs["searched"]` is ().
+    If MLflow does not answer, the table comes from the local record, and `attrs["problem"]` has the reason;
+    then `attrs["searched"]` is ().
 
     Raises:
         TrackingError: MLflow has no such study; or it does not answer, and no trial is in the local record.
@@ -72,11 +72,11 @@ def compare(*studies: str) -> pd.DataFrame:
 
 
 def _leaderboards(studies: Sequence[str]) -> tuple[list[pd.DataFrame], str]:
-    """Return the table of each study, and why they are those of the local record, or ""."""
+    """Return the table of each study, and the reason why the local record was used, or ""."""
     try:
         store = connect(create=False)
     except TrackingError as error:
-        with suppress(StudyError):  # without a local record, MLflow's error is the better one
+        with suppress(StudyError):  # without a local record, MLflow's error is more useful
             return [_local_leaderboard(study) for study in studies], str(error)
         raise
     return [leaderboard(study, store) for study in studies], ""
@@ -102,7 +102,7 @@ def leaderboard(study: str, store: Store | None = None) -> pd.DataFrame:
 
 
 def _local_leaderboard(study: str) -> pd.DataFrame:
-    """Return what `leaderboard` returns, from the local record, which does not name searched parameters."""
+    """Return the table of `leaderboard` from the local record, which does not name searched parameters."""
     directory = StudyDirectory(Path.cwd(), study)
     return _table(_recorded_trials(study, {}), directory.objectives(), ())
 
@@ -192,7 +192,7 @@ def _recorded_trials(study: str, tags: Mapping[str, str]) -> dict[int, _Trial]:
 
 
 def find_study(study: str, store: Store) -> Any:
-    """Return a study's run, even if it is deleted; the newest if there are several."""
+    """Return a study's run, even if it is deleted; if there are several, the newest."""
     experiment, is_study = store.check_not_deleted(study), f"tags.`{names.KIND}` = 'study'"
     runs = list(store.runs(experiment.experiment_id, is_study, deleted=True)) if experiment else []
     if not runs:
@@ -221,9 +221,8 @@ def only_study() -> str | None:
 def study_page(study: str, store: Store | None = None) -> str:
     """Return the path of the page in MLflow's user interface that shows a study's trials and charts.
 
-    The page opens the study's view, which is saved again, with the trials that MLflow has now. If the store
-    cannot be written, or the installed MLflow is older than such views, the page has MLflow's columns and
-    charts.
+    The page opens the study's view, which is saved again with the trials that MLflow has now. If the store
+    cannot be written, or the installed MLflow is too old for such views, the page shows MLflow's own charts.
     """
     store = store or connect(create=False)
     parent = find_study(study, store)
@@ -272,14 +271,14 @@ def best_model_address(store: Store, study: str) -> str:
 def trial_states(store: Store, study: str, study_uid: str) -> dict[int, str]:
     """Return the state of each trial's run in MLflow: `complete`, `incomplete` or `deleted`.
 
-    A run is incomplete while its trial trains, or if a later process can add what it lacks.
+    A run is incomplete while its trial trains, or if a later process can add missing parts.
     """
     with store.requests():
         return {number: _state(run) for number, run in _runs(store, study, study_uid).items()}
 
 
 def trial_results(store: Store, study: str, study_uid: str) -> dict[int, dict[str, float]]:
-    """Return the metrics of each trial's run in MLflow, deleted ones included, at their last step."""
+    """Return the metrics of each trial's run in MLflow, including deleted runs, at the last step."""
     with store.requests():
         return {number: dict(run.data.metrics) for number, run in _runs(store, study, study_uid).items()}
 
@@ -292,7 +291,7 @@ def _state(run: Any) -> str:
 
 
 def _runs(store: Store, study: str, study_uid: str) -> dict[int, Any]:
-    """Return the run of each trial: the fullest one, a deleted one only if there is no other."""
+    """Return the run of each trial: the fullest one; a deleted one only if there is no other."""
     experiment_id = store.experiment_id(study)
     is_trial = f"tags.`{names.KIND}` = 'trial'"
     found = store.runs(experiment_id, is_trial, deleted=True) if experiment_id else []
@@ -327,5 +326,5 @@ def restore_trials(store: Store, study: str, study_uid: str, numbers: Collection
             if not is_active(runs[number]):
                 run_id = runs[number].info.run_id
                 store.client.restore_run(run_id)
-                # A deleted run keeps the old name when its study is renamed.
+                # A deleted run keeps the old name if its study was renamed.
                 store.log(run_id, tags={names.STUDY: study})

@@ -1,7 +1,7 @@
-"""MLflow's model registry: registering models, the alias `champion`, and listing the registered versions.
+"""MLflow's model registry: registering models, setting the alias `champion`, and listing versions.
 
-A promoted version gets the alias `champion`; the version that had it before gets the alias `previous`. The
-facts about a version, such as its dataset and its test accuracy, are those of the run that trained the model.
+A promoted version gets the alias `champion`; the former champion gets the alias `previous`. The facts about a
+version, such as its dataset and its test accuracy, come from the run that trained the model.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from zoo.tracking._store import Store, TrackingError, pages
 if TYPE_CHECKING:
     from zoo.training.info import ModelInfo
 
-CHAMPION_ALIAS = "champion"  # the version to load if only the model's name is given
-PREVIOUS_ALIAS = "previous"  # the champion before the present one
-_MAX_DESCRIPTION = 5000  # characters that MLflow's database has for the description of a version
+CHAMPION_ALIAS = "champion"  # the version that a name without a version means
+PREVIOUS_ALIAS = "previous"  # the champion before the current one
+_MAX_DESCRIPTION = 5000  # limit of MLflow's database for the description of a version, in characters
 _MAX_NAME = 256
 _ARTIFACTS = re.compile(r".*/models/(m-\w+)/artifacts/?")  # the source of a version that `mlflow` registered
 
@@ -35,10 +35,10 @@ class ModelVersion:
     """A version of a registered model.
 
     Args:
-        address: of its model, such as `models:/m-…`.
-        tags, params, metrics: of the run that trained the model; {} if MLflow does not have it.
+        address: the address of the model, such as `models:/m-…`.
+        tags, params, metrics: those of the run that trained the model; {} if MLflow does not have the run.
         created: milliseconds since 1970.
-        was_promoted: it has, or had, the alias `champion` given by zoo.
+        was_promoted: the version has, or had, the alias `champion` from zoo.
     """
 
     name: str
@@ -115,9 +115,9 @@ def promote(
 ) -> ModelVersion:
     """Make the model at `models:/m-…` the champion of the registered model `name`; return its version.
 
-    A missing registered model is created. The description of a new version is the model's card, for which
-    `info` and `num_test_images` are used. A model that has a version keeps it; its card is written again if
-    it has no test scores. A promotion that was interrupted is completed by the next one.
+    A missing registered model is created. The description of a new version is the model's card, made with
+    `info` and `num_test_images`. A model that has a version keeps it; a card without test scores is written
+    again. The next promotion completes a promotion that was interrupted.
     """
     from mlflow.exceptions import MlflowException
 
@@ -160,7 +160,7 @@ def registered_names(store: Store) -> list[str]:
 def registered_address(store: Store, name: str, alias: str = "", version: str = "") -> str:
     """Return `models:/NAME/VERSION` of a registered model; raise TrackingError for an unknown version.
 
-    Without `alias` and `version`, it is the version with the alias `champion`, else the newest.
+    Without `alias` and `version`, use the version with the alias `champion`, else the newest.
     """
     if name not in (available := registered_names(store)):
         hint = did_you_mean(name, available)
@@ -194,7 +194,7 @@ def check_registered_name(name: str) -> None:
 def rename_registered(store: Store, old: str, new: str) -> str:
     """Rename the registered model of a study, whose runs have the name `new` already.
 
-    Return a sentence for the user if it keeps its name, because another registered model has the new one.
+    Return a sentence for the user if the name stays, because another registered model has the new name.
     """
     present = champion(store, old)
     with _requests(store):
@@ -213,19 +213,19 @@ def rename_registered(store: Store, old: str, new: str) -> str:
 
 @contextmanager
 def _requests(store: Store) -> Iterator[None]:
-    """As `store.requests`, with the address of the registry in errors, which may be another server."""
+    """Do as `store.requests`, but name the registry in errors, which may be another server."""
     with replace(store, uri=os.environ.get("MLFLOW_REGISTRY_URI") or store.uri).requests():
         yield
 
 
 def _raw_models(store: Store, name: str | None = None) -> list[Any]:
-    """Return the registered models, or the one with that name, as MLflow has them."""
+    """Return the registered models, or the one with that name, as objects of MLflow."""
     search: Any = store.client.search_registered_models
     return list(pages(lambda token: search(_with_name(name), page_token=token)))
 
 
 def _raw_versions(store: Store, name: str | None = None) -> list[Any]:
-    """Return the versions of all registered models, or of one, as MLflow has them."""
+    """Return the versions of all registered models, or of one, as objects of MLflow."""
     search: Any = store.client.search_model_versions
     return list(pages(lambda token: search(_with_name(name), page_token=token)))
 

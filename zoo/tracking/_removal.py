@@ -1,7 +1,7 @@
 """Removing models and figures of trials that are not among the best of their study, and the disk space used.
 
-A model that is registered is never removed. Deleting a model in MLflow only marks it as deleted, so its files
-are deleted first. Removing a model again has no effect; an interrupted removal is completed by the next one.
+A registered model is never removed. Deleting a model in MLflow only marks the model as deleted, so its files
+are deleted first. Removing a model again has no effect; the next removal completes an interrupted one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def remove_model(store: Store, run: Any) -> None:
     models = client.search_logged_models([run.info.experiment_id], filter_string=origin)
     if any(_is_registered(store, run, model) for model in models):
         return
-    store.log(run_id, tags={names.MODEL: _BEGUN})  # no command offers the model from here on
+    store.log(run_id, tags={names.MODEL: _BEGUN})  # from now on, no command offers the model
     for model in models:
         _delete_files(store, model.artifact_location)
         client.delete_logged_model(model.model_id)
@@ -45,7 +45,7 @@ def trials_without_model(store: Store, study: str, study_uid: str) -> set[int]:
 
 
 def disk_space(studies: Sequence[str]) -> int:
-    """Return how many bytes studies use on this machine, in the local record and in MLflow's files."""
+    """Return the bytes that studies use on this machine, in the local record and in MLflow's files."""
     store, folders = connect(create=False), []
     for study in studies:
         directory = StudyDirectory(Path.cwd(), study)
@@ -58,7 +58,7 @@ def disk_space(studies: Sequence[str]) -> int:
 
 
 def _files(folder: Path) -> Iterator[os.stat_result]:
-    if folder.is_absolute():  # otherwise the address of a server
+    if folder.is_absolute():  # otherwise it is the address of a server
         for parent, _, names_ in os.walk(folder):
             for name in names_:
                 yield os.lstat(Path(parent, name))
@@ -70,7 +70,7 @@ def _is_registered(store: Store, run: Any, model: Any) -> bool:
 
 
 def _delete_files(store: Store, location: str, path: str | None = None) -> None:
-    # `MlflowClient` cannot delete artifacts; `mlflow gc` deletes them in this way.
+    # `MlflowClient` cannot delete artifacts; `mlflow gc` does it in this way.
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     get_artifact_repository(location, tracking_uri=store.uri).delete_artifacts(path)

@@ -13,7 +13,7 @@ def scoring_server(predict: Callable[[Any], Any]) -> Any:
     """Return MLflow's scoring server, a FastAPI application: /invocations, /ping, /health, /version.
 
     Args:
-        predict: a function of a Keras model: arrays in, arrays out. It is called in several threads.
+        predict: a function that calls a Keras model on arrays and returns arrays; called in several threads.
     """
     preload()
     from mlflow.keras.load import KerasModelWrapper

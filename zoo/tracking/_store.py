@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-# Read by MLflow when it is imported, and at every request. A value that the user has set is kept.
+# MLflow reads these variables when it is imported, and at every request. A value set by the user is kept.
 DEFAULTS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server is noticed after 5 s; MLflow's 7 take 4 min
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # finds a dead server in 5 s; MLflow's default takes 4 min
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",  # seconds; a server may need a minute to store a model
 }
-# Used only to find out if a server answers.
+# Timeouts for the check that a server answers.
 _SHORT_TIMEOUTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 _PAGE_SIZE = 1000  # runs per request
 
@@ -134,7 +134,7 @@ class Store:
         )
 
     def forget_files(self, run_id: str) -> None:
-        """Free what MLflow keeps in memory to store files of a run: 6 KiB for each of the last 1,024 runs."""
+        """Free the memory that MLflow uses to store files of a run: 6 KiB for each of the last 1,024 runs."""
         # MLflow has no public name for this; tests/tracking/test_tracking_writer.py fails if it disappears.
         from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
@@ -151,7 +151,7 @@ class Store:
 
     @contextmanager
     def requests(self) -> Iterator[None]:
-        """Turn the errors of the requests inside the block into a TrackingError of one line."""
+        """Raise a TrackingError of one line for any error of a request in the block."""
         try:
             yield
         except TrackingError:
@@ -197,9 +197,9 @@ def reason(error: BaseException) -> str:
         text = text.partition(": ")[2].strip("\"')") or text
         return text.rpartition(": ")[2] if "Failed to" in text else text
     lines = text.splitlines()
-    # SQLAlchemy writes a hint for developers in front of the cause.
+    # SQLAlchemy writes a hint for developers before the cause.
     has_hint = len(lines) > 1 and lines[0].startswith("(raised as a result of Query-invoked autoflush")
-    # And the class of the driver's error.
+    # The class of the driver's error is removed, too.
     return names.shorten(re.sub(r"^\(\w+\.[\w.]+\) ", "", lines[1 if has_hint else 0]), 200)
 
 
@@ -217,7 +217,7 @@ def as_metrics(
 ) -> list[Metric]:
     """Return the numeric values of an event as MLflow metrics; `step` is the epoch, 0 for the whole run.
 
-    MLflow ignores a metric that it has already, so sending an event again has no effect.
+    MLflow ignores metrics that it has already, so sending an event again has no effect.
     """
     from mlflow.entities import Metric
 

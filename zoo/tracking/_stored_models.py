@@ -1,4 +1,4 @@
-"""Models in MLflow: the addresses of runs' models, and fetching the file of a model."""
+"""Models in MLflow: addresses of the models of runs, and fetching the file of a model."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def fetch_model(store: Store, study: str, uid: str, folder: Path) -> Path:
 def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
     """Copy the file of the Keras model at an address into `folder`; return its path.
 
-    `address` is `models:/m-…`, `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `runs:/RUN`, or any other that
-    MLflow can download.
+    `address` is `models:/m-…`, `models:/NAME/VERSION`, `models:/NAME@ALIAS`, `runs:/RUN`, or another address
+    that MLflow can download.
     """
     from mlflow.artifacts import download_artifacts
 
@@ -60,7 +60,7 @@ def fetch_model_file(store: Store, address: str, folder: Path) -> Path:
 
 
 def _location(store: Store, address: str) -> str:
-    """Return the location of a model's files. MLflow itself would look in its default store only."""
+    """Return the location of a model's files. MLflow itself would look only in its default store."""
     client, model = store.client, address.removeprefix("models:/")
     if model == address:
         return address
@@ -75,10 +75,10 @@ def _location(store: Store, address: str) -> str:
 
 
 def named_address(store: Store, name: str) -> str:
-    """Return the address of the model that a name stands for.
+    """Return the address of the model that a name means.
 
-    A study's name stands for its best trial; it may be a path, see `best_model_address`. The name of a
-    registered model stands for its version with the alias `champion`, else for its newest one.
+    The name of a study means its best trial; the address may be a path, see `best_model_address`. The name of
+    a registered model means its version with the alias `champion`, else its newest version.
     """
     with store.requests():
         if name in store.studies():

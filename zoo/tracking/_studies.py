@@ -22,7 +22,7 @@ def restore_study_run(store: Store, study: str, study_uid: str) -> None:
     with store.requests():
         run = _study_run(store, study, study_uid)
         store.client.restore_run(run.info.run_id)
-        # As in `restore_trials`: the study may have been renamed.
+        # The study may have been renamed, as in `restore_trials`.
         store.log(run.info.run_id, tags={names.STUDY: study})
         store.client.update_run(run.info.run_id, name=study)
 
@@ -35,8 +35,8 @@ def _study_run(store: Store, study: str, study_uid: str) -> Any:
 def delete_study(store: Store, study: str) -> None:
     """Delete a study's experiment and its runs in MLflow, if there is such an experiment.
 
-    It gets the name `STUDY (deleted DATE TIME)` first, because MLflow does not reuse the name of a deleted
-    experiment. `mlflow experiments restore` restores it under that name.
+    The experiment is first renamed to `STUDY (deleted DATE TIME)`, because MLflow does not reuse the name of
+    a deleted experiment. `mlflow experiments restore` restores it under that name.
     """
     with store.requests():
         experiment_id = store.experiment_id(study)
@@ -49,7 +49,7 @@ def delete_study(store: Store, study: str) -> None:
 def rename_study(store: Store, old: str, new: str) -> str:
     """Rename a study's experiment, its run, and the tag `zoo.study` of all runs and models in MLflow.
 
-    Its registered model is renamed, too; return a sentence if that keeps its name. After an interruption, the
+    The registered model is renamed, too; return a sentence if it keeps its name. After an interruption, the
     same call completes the rest.
     """
     with store.requests():
@@ -70,6 +70,6 @@ def rename_study(store: Store, old: str, new: str) -> str:
         for model in pages(lambda token: client.search_logged_models([experiment_id], page_token=token)):
             client.set_logged_model_tags(model.model_id, {names.STUDY: new})
         note = rename_registered(store, old, new)
-        # Last, so that a repeated call finds the study under `old`.
+        # This comes last, so that a repeated call finds the study under `old`.
         client.rename_experiment(experiment_id, new)
     return note

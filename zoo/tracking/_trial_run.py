@@ -1,4 +1,4 @@
-"""The run of one trial in MLflow: parameters, curves, files, the model, the end."""
+"""The run of one trial in MLflow: parameters, curves, files, the model, the final state."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from zoo.trial import count_folds
 if TYPE_CHECKING:
     from mlflow.entities import Metric
 
-FoldEpoch = tuple[int, int]  # fold (1 without cross-validation) and epoch, both from 1
+FoldEpoch = tuple[int, int]  # fold (1 without cross-validation) and epoch, from 1
 
-_DIGEST_LENGTH = 36  # characters that MLflow keeps of a dataset's digest; the tag has all 64
+_DIGEST_LENGTH = 36  # number of characters that MLflow stores of a dataset's digest; the tag has all 64
 
 
 @dataclass
@@ -33,17 +33,17 @@ class TrialRun:
     store: Store
     facts: StudyFacts
     number: int
-    config: Mapping[str, Any]  # {} if it is lost
+    config: Mapping[str, Any]  # {} if the configuration is lost
     run_id: str
     _has_config: bool = False
     _epochs: dict[FoldEpoch, list[Metric]] = field(default_factory=dict)
 
     def get(self) -> Any:
-        """Return the run as MLflow has it now."""
+        """Return the run with the current content in MLflow."""
         return self.store.client.get_run(self.run_id)
 
     def log_config(self) -> None:
-        """Log the parameters and the dataset, once. Files follow at the end: a full disk loses no curve."""
+        """Log parameters and dataset, once. Files follow last, so that a full disk loses no curve."""
         if self.config and not self._has_config:
             self.store.log(self.run_id, params=names.flat_parameters(self.config))
             self.store.client.log_inputs(self.run_id, datasets=[self._dataset()])
@@ -57,7 +57,7 @@ class TrialRun:
         dataset = Dataset(
             name=name,
             digest=digest[:_DIGEST_LENGTH],
-            source_type="code",  # a plugin makes the dataset
+            source_type="code",  # the dataset comes from a plugin's code
             source=json.dumps({"tags": {"dataset": name, "source": data.source, "digest": digest}}),
             profile=json.dumps(self._profile()),
         )
@@ -85,12 +85,12 @@ class TrialRun:
         self.store.log(self.run_id, parameters, tags={key: text for key, text in tags.items() if text})
 
     def log_epochs(self, events: Sequence[EpochEnd]) -> None:
-        """Log the curves; with folds, those of each fold, and their mean at epochs that all folds have."""
+        """Log the curves; with folds, the curves of each fold, and the mean at epochs in all folds."""
         folds = count_folds(self.config.get("validation", {}))
         new: list[Metric] = []
         for event in events:
             fold, epoch, values = event.fold, event.epoch, event.metrics
-            if fold is not None:  # MLflow draws metrics with the same prefix together
+            if fold is not None:  # MLflow groups charts of metrics by prefix
                 values = {f"fold-{fold}/{name}": value for name, value in values.items()}
             self._epochs[fold or 1, epoch] = as_metrics(values, event.time, step=epoch)
             new += self._epochs[fold or 1, epoch]
@@ -104,7 +104,7 @@ class TrialRun:
 
         Return the text of the tag `zoo.problem`, or "".
         """
-        logged = {"parameters"} & run.data.metrics.keys()  # by `log_start`
+        logged = {"parameters"} & run.data.metrics.keys()  # logged by `log_start`
         summary = {key: value for key, value in event.summary.items() if key not in logged}
         results = as_metrics(summary, event.time)
         self.store.log(self.run_id, results)
@@ -113,7 +113,7 @@ class TrialRun:
             if file.exists() and file.stat().st_size:
                 self.store.client.log_artifact(self.run_id, str(file))
         if event.state == "complete" and not keep_model:
-            remove_model(self.store, run)  # an earlier attempt may have uploaded it
+            remove_model(self.store, run)  # an earlier attempt may have uploaded the model
             return ""
         for figure in sorted((folder / "figures").glob("*.png")):
             self.store.client.log_artifact(self.run_id, str(figure), "figures")
@@ -131,11 +131,11 @@ class TrialRun:
         return ""
 
     def end(self, run: Any, event: Finished, problem: str) -> None:
-        """Set the tags of the trial's final state, delete outdated ones, then end the run."""
+        """Set the tags of the trial's final state, delete outdated tags, then end the run."""
         tags = {names.STATE: event.shown_state, names.REASON: event.reason, names.PROBLEM: problem}
         tags[names.STOPPED] = event.stopped
         new = {key: names.shorten(text) for key, text in tags.items() if text}
-        if names.NOTE not in run.data.tags:  # a description that a user has written stays
+        if names.NOTE not in run.data.tags:  # keep a description that a user wrote
             new[names.NOTE] = names.trial_note(self.config, self.facts, event)
         self.store.log(self.run_id, tags=new)
         for key in tags.keys() & run.data.tags.keys() - new.keys():
@@ -150,7 +150,7 @@ def log_score(store: Store, run: Any, event: Scored, best_epoch: int = 0) -> Non
     """Log the test metrics at the epoch of the run's model, linked with that model.
 
     Args:
-        best_epoch: the step if the run does not have its summary yet, so that the step is always the same.
+        best_epoch: the step if the run has no summary yet; so the step is always the same.
     """
     step = int(run.data.metrics.get("best_epoch", best_epoch))
     model_id = next(iter(model_ids(run)), None)
@@ -158,7 +158,7 @@ def log_score(store: Store, run: Any, event: Scored, best_epoch: int = 0) -> Non
 
 
 def _mean_of_folds(epochs: Mapping[FoldEpoch, list[Metric]], folds: int, epoch: int) -> list[Metric]:
-    """Return the means of an epoch's metrics over the folds; [] until every fold has reported the epoch."""
+    """Return the means of an epoch's metrics over the folds; [] until every fold has that epoch."""
     from mlflow.entities import Metric
 
     reports = [epochs[fold, epoch] for fold in range(1, folds + 1) if (fold, epoch) in epochs]

@@ -20,10 +20,10 @@ from zoo.tracking._store import Store
 from zoo.trial import EPOCH_METRICS
 
 KEY = "zoo"
-FIRST_MLFLOW = "3.17"  # whose pages this view was made for; older ones keep views in another form
+FIRST_MLFLOW = "3.17"  # the version with which this view was made; older versions store views in another form
 _TAG = f"mlflow.sharedViewState.{KEY}"
 _AXES = {"xAxisKey": "step", "lineSmoothness": 0, "scaleType": "linear", "xAxisScaleType": "linear"}
-_MAX_AXES = 12  # of one chart; the names of more axes overlap
+_MAX_AXES = 12  # in one chart; with more axes, the names overlap
 _MAX_GROUPS = 4  # charts of parameters that only some trials have
 
 Trials = Sequence[Mapping[str, str]]  # the parameters of each trial
@@ -48,7 +48,7 @@ def save_view(store: Store, parent: Any) -> None:
 def view_state(
     objectives: Sequence[Objective], searched: Sequence[str], trials: Trials, metrics: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the view as MLflow's page keeps it.
+    """Return the view in the form of MLflow's page.
 
     Args:
         searched: names of the searched parameters, most important first.
@@ -59,7 +59,7 @@ def view_state(
     columns = [
         *(f"tags.`{tag}`" for tag in (names.BEST, *front, names.STATE)),
         *(f"metrics.`{objective.result}`" for objective in objectives),
-        "duration",  # MLflow always shows it; here it gets its place
+        "duration",  # MLflow always shows this column; the list sets its position
         *(f"params.`{name}`" for name in shown),
         "attributes.`Models`",
     ]
@@ -85,7 +85,7 @@ def view_state(
 def _charts(
     objectives: Sequence[Objective], shown: Sequence[str], trials: Trials, metrics: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Return the objectives' curves, parallel coordinates, the other curves, and values of whole trials.
+    """Return the objectives' curves, parallel coordinates, the other curves, and the values of whole trials.
 
     The curves of single folds are left out: MLflow adds a section for each fold.
     """
@@ -109,7 +109,7 @@ def _curve(section: str, metric: str) -> dict[str, Any]:
 def _parallel_coordinates(
     objectives: Sequence[Objective], shown: Sequence[str], trials: Trials
 ) -> list[dict[str, Any]]:
-    """Return a chart of the parameters that all trials have, then one for each set that some trials have.
+    """Return a chart of the parameters that all trials have, then one for each set of other parameters.
 
     MLflow leaves a trial out of a chart if one of the chart's parameters is not active in the trial.
     """
@@ -134,7 +134,7 @@ def _parallel_coordinates(
 
 
 def _axes(name: str, trials: Trials) -> list[str]:
-    """Return a parameter, or the length and the items of a list, without those that have one value only."""
+    """Return a parameter, or the length and the items of a list, without those that have only one value."""
     items = {key for trial in trials for key in trial if names.is_item(key, name)}
     values = {key: {trial[key] for trial in trials if key in trial} for key in items}
     ordered = sorted(items, key=lambda key: int(key.rpartition(".")[2].replace("length", "0")))

@@ -4,8 +4,8 @@
     tracker.record(7, config, [event], folder)    # every event of every trial
     tracker.finish("FINISHED")
 
-Recording an event again has no effect, in this process or in a later one: a run is found by its tag
-`zoo.uid`, a metric has the time and the epoch of its event, and a run is ended only when it is complete.
+Recording an event again has no effect, in this process or a later one: a run is found by its tag `zoo.uid`,
+a metric has the time and the epoch of its event, and a run is ended only when it is complete.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class StudyTracker:
     def __init__(self, store: Store, facts: StudyFacts) -> None:
         self.store = store
         self.facts = facts
-        self._trials: dict[int, TrialRun | None] = {}  # that have not ended yet; None: deleted in MLflow
+        self._trials: dict[int, TrialRun | None] = {}  # without ended ones; None: deleted in MLflow
         self._tags = names.common_tags(facts)
         self.experiment_id = store.open_experiment(facts.name)
         if not facts.is_standalone:
@@ -65,10 +65,10 @@ class StudyTracker:
         *,
         keep_model: bool = True,
     ) -> bool:
-        """Record events of a trial. If its run is deleted in MLflow, record nothing and return False.
+        """Record events of a trial. If the trial's run is deleted in MLflow, record nothing and return False.
 
         Args:
-            config: the trial's configuration as JSON, `{}` if it is lost.
+            config: the trial's configuration as JSON, `{}` if lost.
             folder: the trial directory.
             keep_model: record also the model and the figures of a complete trial.
         """
@@ -79,7 +79,7 @@ class StudyTracker:
         try:
             self._record(trial, logged, folder, keep_model)
         except Exception:
-            with suppress(Exception):  # if MLflow does not answer, the first error is raised
+            with suppress(Exception):  # if MLflow does not answer, raise the first error
                 if not is_active(trial.get()):
                     self._trials[number] = None
                     return False
@@ -103,7 +103,7 @@ class StudyTracker:
                         self._study.log_best(trial.number, event)
                     failpoint("mlflow.results")
                     trial.end(run, event, problem)
-                    del self._trials[trial.number]  # a later event finds the run again
+                    del self._trials[trial.number]  # for a later event, the run is found again
                     failpoint("mlflow.ended")
                 case Scored():
                     log_score(self.store, trial.get(), event)
@@ -120,18 +120,18 @@ class StudyTracker:
             trial.end(trial.get(), event, problem)
 
     def remove_model(self, number: int) -> None:
-        """Remove model and figures of a trial, if MLflow has them; a registered model stays."""
+        """Remove model and figures of a trial, if MLflow has them; keep a registered model."""
         run = self.store.find_run(self.experiment_id, trial_uid(self.facts.uid, number))
         if run is not None and is_active(run):
             remove_model(self.store, run)
 
     def record_summary(self, summary: StudySummary) -> None:
-        """Record the study's results so far; nothing for a standalone run."""
+        """Record the results of the study so far; do nothing for a standalone run."""
         if self._study is not None:
             self._study.record_summary(summary)
 
     def record_report(self, path: Path) -> None:
-        """Upload the report of the study as a file of its run; an older one is replaced."""
+        """Upload the report of the study as a file of its run; replace an older report."""
         if self._study is not None:
             self.store.client.log_artifact(self._study.run_id, str(path))
 
@@ -176,7 +176,7 @@ class StudyTracker:
 
 
 class StudyRun:
-    """The run of a study, new or from an earlier process. It shares `tags` with the runs of its trials."""
+    """The run of a study, new or from an earlier process. The runs of its trials have the same `tags`."""
 
     def __init__(self, store: Store, facts: StudyFacts, experiment_id: str, tags: Mapping[str, str]) -> None:
         self._store = store
@@ -220,7 +220,7 @@ class StudyRun:
         return str(run.info.run_id)
 
     def log_best(self, number: int, event: Finished) -> None:
-        """Log the best value of the first objective among the trials so far, trial `number` included."""
+        """Log the best value of the first objective among the trials so far, including trial `number`."""
         objective = self._facts.objectives[0]
         value = event.summary.get(objective.result)
         if not isinstance(value, int | float) or not math.isfinite(value):
@@ -238,7 +238,7 @@ class StudyRun:
         note = client.get_run(self.run_id).data.tags.get(names.NOTE, "")
         first, _, rest = note.partition("\n")
         tags = {names.SEARCHED: ",".join(summary.searched)}
-        if first.startswith(self._note()):  # otherwise a user has replaced the description
+        if first.startswith(self._note()):  # else a user has replaced the description
             tags[names.NOTE] = names.shorten(f"{summary.text}\n{rest}".rstrip())
         self._store.log(self.run_id, tags=tags)
         for figure in summary.figures:
@@ -263,7 +263,7 @@ class StudyRun:
 
 
 class _BestSoFar:
-    """The metric of the study's run that has the best value so far: one point for each complete trial."""
+    """The metric of the study's run with the best value so far, with one point for each complete trial."""
 
     def __init__(self, objective: Objective, history: Sequence[Metric]) -> None:
         self._objective = objective
@@ -277,7 +277,7 @@ class _BestSoFar:
         logged = self._by_time.get(names.milliseconds(time))
         if logged is not None and self._best(value, logged) == logged:
             return []
-        # MLflow shows the value at the highest step; parallel trials do not end in numerical order.
+        # MLflow shows the value at the highest step; but parallel trials do not end in numerical order.
         step = max(number, self._step)
         return as_metrics({self._objective.result: self._best(value, self._value)}, time, step=step)
 
@@ -292,7 +292,7 @@ class _BestSoFar:
 
 
 def log_plugin_files(store: Store, facts: StudyFacts, run_id: str) -> None:
-    """Upload the plugin files of a study or standalone run; a model may need them to be loaded."""
+    """Upload the plugin files of a study or standalone run; they may be needed to load a model."""
     for path, text in facts.plugin_files.items():
         store.client.log_text(run_id, text, path)
 
@@ -307,7 +307,7 @@ def add_test_metrics(store: Store, study: str, uid: str, event: Scored, best_epo
 
 
 def add_report(store: Store, study: str, uid: str, path: Path) -> bool:
-    """Add a report to the run of the study with that `zoo.uid`; return False if there is none."""
+    """Add a report to the run of the study with that `zoo.uid`; return False if there is no such run."""
     with store.requests():
         run = store.find_active_run(study, uid)
         if run is not None:
@@ -318,9 +318,9 @@ def add_report(store: Store, study: str, uid: str, path: Path) -> bool:
 def correct_results(
     store: Store, study: str, study_uid: str, results: Mapping[int, Mapping[str, float]]
 ) -> None:
-    """Log results of trials that MLflow has with other values; the latest value of a metric counts.
+    """Log the right results of trials that have other values in MLflow; the latest value of a metric counts.
 
-    Nothing is deleted: a run may be the only place of its model.
+    Nothing is deleted: a model may exist only in its run.
     """
     with store.requests():
         for number, values in results.items():

@@ -1,6 +1,6 @@
 """The pyfunc loader of models with plugin layers: it imports the plugin, then calls MLflow's loader.
 
-The file `MLmodel` of such a model names this module, so this module cannot be renamed. Models that have only
+The file `MLmodel` of such a model names this module, so this module cannot be renamed. Models with only
 Keras's own layers name MLflow's loader, and are loaded without zoo.
 """
 
