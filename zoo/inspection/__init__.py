@@ -1,14 +1,14 @@
-"""Figures on request: of a dataset, an augmentation policy, a trial, or a trained network.
+"""Figures that a user requests: of a dataset, an augmentation policy, a trial, or a trained network.
 
 Most functions write one PNG file and return it as a `Figure`, which a notebook displays; `layers` and
-`duplicates` return tables. The command `zoo inspect` draws the same figures. Functions that need Keras run it
+`duplicates` return tables. The command `zoo inspect` draws the same figures. Functions that need Keras use it
 in a worker process. Every function raises ZooError if a name is unknown, a value is invalid, or the file
 cannot be written.
 
     _data.py       data, duplicates
     _datasets.py   samples, kernels, augmentation
     _trials.py     curves, confusion, mistakes, predictions, features, filters, layers
-    _network.py    the functions that run in the worker process, on a model
+    _network.py    the functions that run on a model in the worker process
 """
 
 from __future__ import annotations

@@ -26,20 +26,20 @@ from zoo.tuning.display import Display, PlainDisplay
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("two labels", "two splits", "repeated")  # kinds of sets of identical images, the worst first
+KINDS = ("two labels", "two splits", "repeated")  # kinds of sets of identical images, worst first
 _IMAGE_COLUMNS = ("split", "image", "name", "label")
 
 
 @dataclass(frozen=True)
 class DataReport(Figure):
-    """The figure of a dataset, its content, and what is suspicious in it.
+    """The figure of a dataset, the numbers in it, and the suspicious images.
 
     Args:
         classes: numbers of images, a row for each class and a column for each split.
         findings: a row for each suspicious image, with the columns `kind` (`two labels`, `two splits` or
             `repeated` for identical images, else `constant` or `suspicious label`), `set` (the number of the
-            set of identical images), `split`, `image` (its number in the split), `name`, `label`, and for a
-            suspicious label `probable` (the probable class) and `probability` (that of the label).
+            set of identical images), `split`, `image` (the number in the split), `name`, `label`, and for a
+            suspicious label `probable` (the probable class) and `probability` (of the label).
     """
 
     classes: pd.DataFrame
@@ -48,11 +48,11 @@ class DataReport(Figure):
 
 @dataclass(frozen=True)
 class _Issue:
-    """A validation image whose label is probably wrong, by confident learning."""
+    """A validation image whose label is probably wrong according to confident learning."""
 
     image: ImageFact
     probable: int
-    probability: float  # of the label
+    probability: float  # probability of the label
 
 
 @takes_plugins
@@ -68,14 +68,14 @@ def data(
     """Draw samples, numbers of images, brightness and sizes of a dataset, and find suspicious images.
 
     After a study, suspicious labels are found by confident learning (Northcutt, Jiang & Chuang, 2021), from
-    the best trial's predictions for the images that it was validated on.
+    the best trial's predictions for its validation images.
 
     Args:
         dataset: the name of a dataset, or data in memory.
         study: the name of a study, instead of `dataset`: show its dataset with the study's parameters.
         overrides: parameters of the dataset, `["count=500"]`; with a study, `["dataset.count=500"]`.
         output: the PNG file to write; `data-DATASET.png` in the working folder by default.
-        plugins: plugin files that it needs: paths, or imported modules.
+        plugins: plugin files that the dataset needs: paths, or imported modules.
         display: shows the progress; plain lines on stderr by default.
     """
     display = display or PlainDisplay()
@@ -101,10 +101,10 @@ def duplicates(
     plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> pd.DataFrame:
-    """Return the images that have the same pixels as another one; those with two labels come first.
+    """Return images with the same pixels as another image; those with two labels come first.
 
     Columns: `kind` (`two labels`, `two splits` or `repeated`), `set` (the number of the set of identical
-    images, from 1), `digest` (of the pixels), `split`, `image` (its number in the split), `name`, `label`. If
+    images, from 1), `digest` (of the pixels), `split`, `image` (the number in the split), `name`, `label`. If
     a study cuts its validation split, the splits are those of the study. Constant images are left out.
 
     Args:
@@ -169,7 +169,7 @@ def _class_table(opened: OpenedDataset, counts: Mapping[str, Sequence[int]]) -> 
 
 
 def _issues(opened: OpenedDataset, display: Display) -> list[_Issue]:
-    """Return the suspicious labels of the images on which a study's best trial was validated."""
+    """Return the suspicious labels of the validation images of a study's best trial."""
     run = _best_run(opened, display)
     if run is None:
         return []
@@ -190,7 +190,7 @@ def _issues(opened: OpenedDataset, display: Display) -> list[_Issue]:
 
 
 def _best_run(opened: OpenedDataset, display: Display) -> Run | None:
-    """Return the best trial of the study; None without one, or without its predictions for this data."""
+    """Return the best trial of the study; None without such a trial, or without predictions for this data."""
     if not opened.source.study:
         return None
     try:
@@ -204,7 +204,7 @@ def _best_run(opened: OpenedDataset, display: Display) -> Run | None:
 
 
 def _validation_images(opened: OpenedDataset, run: Run) -> tuple[str, Any]:
-    """Return the split of the images on which a trial was validated, and their positions in it."""
+    """Return the split of the validation images of a trial, and their positions in the split."""
     dataset, config = opened.dataset, run.config
     if dataset.validation is not None:
         return "validation", np.arange(len(dataset.validation))
@@ -242,7 +242,7 @@ def _tiles(
 
 
 def _caption(opened: OpenedDataset, kind: str, same: Sequence[ImageFact]) -> list[str | int]:
-    """Return the caption of a set of identical images: its first two labels, or its first two splits."""
+    """Return the caption of a set of identical images: the first two labels, or the first two splits."""
     values: list[str | int] = [one.label if kind == "two labels" else opened.split_of(one) for one in same]
     first, second, *_ = dict.fromkeys(values)
     return [first, "/", second]

@@ -41,7 +41,7 @@ def samples(
         study: the name of a study, instead of `dataset`: draw its dataset with the study's parameters.
         overrides: parameters of the dataset, `["count=500"]`; with a study, `["dataset.count=500"]`.
         output: the PNG file to write; `samples-DATASET.png` in the working folder by default.
-        plugins: plugin files that it needs: paths, or imported modules.
+        plugins: plugin files that the dataset needs: paths, or imported modules.
         display: shows the progress; plain lines on stderr by default.
     """
     name, path, data = _open(dataset, study, overrides, output, "samples-{}.png", display)
@@ -92,8 +92,8 @@ def augmentation(
         dataset: the name of the dataset with the images, or data in memory.
         study: the name of a study, instead of `dataset`: use its dataset and its settings of the policy.
         image: number of the first image in the training split, from 0.
-        seed: the same seed gives the same versions.
-        overrides: parameters of the policy, `["rotation=20"]`, and of the dataset,
+        seed: seed of the policy; equal seeds give equal versions.
+        overrides: parameters of the policy, `["rotation=20"]`, or of the dataset,
             `["dataset.count=500"]`.
         output: the PNG file to write; `augmentation-POLICY-DATASET.png` in the working folder by default.
         plugins, display: as for `samples`.
@@ -134,7 +134,7 @@ def augmentation(
 
 
 def _evenly_spaced(first: int, num_images: int, count: int) -> list[int]:
-    """Return up to `count` image numbers, evenly spaced from `first`: a dataset may be sorted by class."""
+    """Return up to `count` evenly spaced numbers from `first`, because a dataset may be sorted by class."""
     count = min(count, num_images)
     return [(first + position * num_images // count) % num_images for position in range(count)]
 
@@ -147,10 +147,10 @@ def _open(
     file_name: str,
     display: Display | None,
 ) -> tuple[str, Path, Dataset]:
-    """Prepare a dataset, or that of a study; return its name, the file to write, and the dataset.
+    """Prepare a dataset, or the dataset of a study; return its name, the file to write, and the dataset.
 
     Args:
-        file_name: the default for `output`; `{}` stands for the name of the dataset.
+        file_name: the default for `output`; `{}` is replaced by the name of the dataset.
     """
     source = find_source(dataset, study, overrides)
     path = output_path(output, Path(file_name.format(source.file_name)))

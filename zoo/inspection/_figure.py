@@ -1,4 +1,4 @@
-"""The result of the functions that draw, and checks of their arguments `output` and `image`."""
+"""The result of drawing functions, and checks of their arguments `output` and `image`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def output_path(output: OptionalPath, default: Path) -> Path:
 
 
 def image_at(images: Any, number: int, split: str) -> npt.NDArray[Any]:
-    """Return image `number` of a split, as an array in memory; raise ZooError if there is none."""
+    """Return image `number` of a split, as an array in memory; raise ZooError if there is no such image."""
     if not 0 <= number < len(images):
         raise ZooError(f"--image: no image {number} in the {split} split; expected 0 … {len(images) - 1}")
     return np.asarray(images[number])

@@ -33,10 +33,10 @@ class Layer:
     """One row of a layer table.
 
     Args:
-        name: the layer's own name. If several layers have this name, the names of the networks that contain
-            the layer precede it: `vgg16/conv`. `--layer` takes this name.
+        name: the layer's own name. If several layers have this name, it begins with the names of the networks
+            that contain the layer: `vgg16/conv`. `--layer` takes this name.
         depth: the number of nested networks that contain the layer.
-        output: the shape of the output for one image, `(height, width, channels)` or `(units,)`; None if the
+        output: the output shape for one image, `(height, width, channels)` or `(units,)`; None if the
             layer is not used, or has several outputs.
         trained: True if training changes the layer's parameters.
         is_network: True for a nested network; its layers follow in the table.
@@ -57,7 +57,7 @@ class LayerTable:
 
     Args:
         parameters: number of parameters of the network.
-        trained: number of parameters that training changed.
+        trained: number of parameters that training changes.
     """
 
     layers: tuple[Layer, ...]
@@ -79,7 +79,7 @@ class LayerTable:
         )
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(str(self))  # a notebook displays the table
+        printer.text(str(self))  # displays the table in a notebook
 
 
 def layer_table(model_path: Path, image: Array) -> LayerTable:
@@ -149,7 +149,7 @@ def first_filters(model_path: Path) -> tuple[str, Array]:
         if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.SeparableConv2D):
             separable = isinstance(layer, keras.layers.SeparableConv2D)
             kernel = ops.convert_to_numpy(layer.depthwise_kernel if separable else layer.kernel)
-            # Each input channel has its own filters, so they are drawn one by one.
+            # Each input channel has its own filters, so all filters are drawn separately.
             return name, kernel.reshape(*kernel.shape[:2], 1, -1)
     raise ZooError("the network has no convolution, so it has no filters to draw.")
 
@@ -183,13 +183,13 @@ def augment(config: PluginConfig, batches: Sequence[Array], seed: int) -> list[A
 def named_layers(model: keras.Model) -> list[tuple[str, Any, int]]:
     """Return each layer of a model once, with name and depth as in `Layer`: `(name, layer, depth)`.
 
-    A nested network precedes its layers. A model that zoo trained consists of scaling layers and the
-    plugin's network; the layers of this network are listed as layers of the model itself.
+    A nested network precedes its layers. A model that zoo trained consists of scaling layers and the plugin's
+    network. The layers of this network are listed as layers of the model itself.
     """
     import keras
 
     networks = [layer for layer in model.layers if isinstance(layer, keras.Model)]
-    found: dict[int, tuple[Any, tuple[str, ...]]] = {}  # by id: the layer, and the names of its path
+    found: dict[int, tuple[Any, tuple[str, ...]]] = {}  # id -> the layer, and the names on its path
 
     def visit(layers: Sequence[Any], outer: tuple[str, ...]) -> None:
         for layer in layers:
@@ -213,7 +213,7 @@ def layer_outputs(model: keras.Model, image: Array) -> dict[int, Array]:
     If a layer is used several times, its first output is returned. A layer with several outputs is left out.
 
     A new Keras model cannot return these outputs, because the layers of a nested network belong to another
-    graph. Therefore the `call` of every layer is replaced during the forward pass.
+    graph. Therefore, the `call` of every layer is replaced during the forward pass.
     """
     from keras import ops
 
@@ -241,7 +241,7 @@ def layer_outputs(model: keras.Model, image: Array) -> dict[int, Array]:
 
 
 def _check_maps(name: str, outputs: Mapping[str, Array]) -> None:
-    """Raise ZooError unless the layer `name` has feature maps, that is, an output of three dimensions."""
+    """Raise ZooError if the layer `name` has no feature maps, that is, no output with three dimensions."""
     names_with_maps = [one for one, output in outputs.items() if output.ndim == 3]
     if name in names_with_maps:
         return

@@ -26,11 +26,11 @@ from zoo.tuning.display import Display
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """A dataset that is to be shown: data in memory, a dataset by its name, or that of a study.
+    """A dataset to show: data in memory, a dataset by name, or the dataset of a study.
 
     Args:
         name: the name of the dataset.
-        content: its configuration; or data in memory; or the digest of data in memory that a study used.
+        content: its configuration, or data in memory, or the digest of data in memory that a study used.
         study: the name of the study; "" without one.
         validation: the table `[validation]` of the study; {} without one.
         plugin_files: the plugin files of the study.
@@ -44,7 +44,7 @@ class DatasetSource:
 
     @property
     def file_name(self) -> str:
-        """The name as a part of a file's name."""
+        """The name as part of a file name."""
         return self.name.replace(" ", "-")
 
 
@@ -54,10 +54,10 @@ class OpenedDataset:
 
     Args:
         dataset: the dataset, with the names and columns of its images.
-        splits: facts about the splits; those of a study after its validation split is cut.
-        digest: the digest of its content; "" for data in memory.
+        splits: facts about the splits; with a study, after its validation split is cut.
+        digest: the digest of the content; "" for data in memory.
         fold: `(n,)`, 1 for each training image that the study moves into its validation split, else 0; None
-            if it moves none.
+            if no image is moved.
     """
 
     source: DatasetSource
@@ -109,7 +109,7 @@ def _recorded_source(directory: StudyDirectory) -> DatasetSource:
 
 
 def open_source(source: DatasetSource, display: Display) -> OpenedDataset:
-    """Prepare a dataset, and cut the validation split of a study. Data in memory is only checked."""
+    """Prepare a dataset, and cut the validation split of a study. For data in memory, only check it."""
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
     content = source.content
     if isinstance(content, Dataset):

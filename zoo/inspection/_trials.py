@@ -1,4 +1,4 @@
-"""Figures of a trial: its curves, its predictions, the feature maps and filters of its network."""
+"""Figures of a trial: curves, predictions, and the feature maps and filters of the network."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def curves(
 
     Args:
         study: a study's name.
-        trials: numbers of trials. For one trial, its training and validation curves are drawn; several
-            trials, or all by default, are compared by their validation curves.
+        trials: numbers of trials. One trial is drawn with its training and validation curves; several trials
+            (all by default) are compared by their validation curves.
         run: the folder of a run, instead of a study.
         top: number of the best trials to draw in color, at most 8; used only without `trials`.
-        output: the PNG file to write; by default one in the folder `figures` of the trial or the study.
+        output: the PNG file to write; by default in the folder `figures` of the trial or the study.
     """
-    if run is not None or study is None or len(trials) == 1:  # an error if neither names a run
+    if run is not None or study is None or len(trials) == 1:  # this raises an error if neither names a run
         found = find_run(study, trials[0] if trials else None, run, PlainDisplay())
         path = output_path(output, found.directory.figures_dir / "learning_curves.png")
         if figures.draw_curves(found.directory.path, path, title=found.title) is None:
             raise StudyError(f"{found.description} has not finished an epoch, so it has no curves.")
         return Figure(path)
     runs = current_runs(study, PlainDisplay())
-    study = runs[0].study  # the argument may be the path of its file
+    study = runs[0].study  # the argument may be the path of the study file
     selected = pick_runs(trials, runs) if trials else rank_runs(runs)[:top]
     if not any(one.epochs for one in selected):
         raise StudyError(f"no trial of '{study}' is complete, so there are no curves to compare yet.")
@@ -71,8 +71,8 @@ def confusion(
         study: a study's name.
         trial: the number of a complete trial; the best one by default.
         run: the folder of a run, instead of a study.
-        output: the PNG file to write; by default one in the folder `figures` of the trial.
-        plugins: plugin files that it needs: paths, or imported modules.
+        output: the PNG file to write; by default in the folder `figures` of the trial.
+        plugins: plugin files that the model or the dataset needs: paths, or imported modules.
         display: shows the progress; plain lines on stderr by default.
     """
     found = _CompleteRun(study, trial, run, display)
@@ -116,11 +116,11 @@ def predictions(
     plugins: Sequence[Any] = (),
     display: Display | None = None,
 ) -> Figure:
-    """Draw validation images beside the probabilities that a trial's model predicts for their classes.
+    """Draw validation images next to the class probabilities that a trial's model predicts.
 
     Args:
-        images: numbers of the images, from 0; by default six evenly spaced ones, and the six with the least
-            certain predictions.
+        images: numbers of the images, from 0; by default six evenly spaced images, and the six images with
+            the least certain predictions.
         study, trial, run, output, plugins, display: as for `confusion`.
     """
     found = _CompleteRun(study, trial, run, display)
