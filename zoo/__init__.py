@@ -51,7 +51,7 @@ __all__ = [
     "list_models", "promote", "Classifier", "__version__",
 ]  # fmt: skip
 
-# Imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
+# These names are imported on first use, so that `import zoo` and `zoo --help` load neither Keras nor MLflow.
 _LAZY_MODULES = {"testing": "zoo.testing", "inspect": "zoo.inspection"}
 _LAZY_NAMES = {
     "zoo.hookspecs": ["architecture", "dataset", "augmentation", "metric", "hookimpl"],

@@ -1,6 +1,6 @@
 """Checksums of the small files of the local record, and of the lines of event logs.
 
-A JSON object ends with the key `zoo.check`. A text begins with a comment. Both stay readable:
+A JSON object ends with the key `zoo.check`, a text begins with a comment. Both stay readable for people:
 
     {"version": 3, "event": "started", "time": 1764460800.1, "zoo.check": "57 3886c58c"}
 
@@ -23,7 +23,7 @@ from typing import Any
 from zoo.errors import RecordError
 from zoo.files import write_atomically
 
-KEY = "zoo.check"  # with a dot, which no name of a parameter has
+KEY = "zoo.check"  # has a dot, so it cannot be the name of a parameter
 _JSON_MARK = f'"{KEY}": "'.encode()
 _TEXT_MARK = f"# {KEY}: ".encode()
 MISMATCH = "its checksum does not match"
@@ -38,7 +38,7 @@ def checked_json(document: Mapping[str, Any], indent: int | None = None) -> str:
 
 
 def has_checksum(data: str | bytes) -> bool:
-    """Return True if a JSON document has a checksum, right or wrong."""
+    """Return True if a JSON document has a checksum, correct or not."""
     return _JSON_MARK in (data.encode() if isinstance(data, str) else data)
 
 
@@ -50,7 +50,7 @@ def parse_json(data: str | bytes) -> Any:
         raise ValueError(MISMATCH)
     try:
         document = json.loads(content)
-    except (ValueError, RecursionError) as error:  # also a UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # including UnicodeDecodeError
         raise ValueError("it is not JSON") from error
     if document is None:
         raise ValueError("it is null")
@@ -92,7 +92,7 @@ def write_text(path: Path, text: str) -> None:
 def read_json(path: Path, advice: str) -> Any:
     """Return the JSON document in `path`, or None if there is no file.
 
-    Raise RecordError if it is damaged; its message ends with `advice`: what is lost, and what to do.
+    Raise RecordError if the file is damaged; the message ends with `advice`: what is lost, and what to do.
     """
     return _read(path, parse_json, advice)
 

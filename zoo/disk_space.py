@@ -1,4 +1,4 @@
-"""A full disk: recognizing it, and waiting until there is room again."""
+"""A full disk: recognizing the error, and waiting for free space."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Result = TypeVar("Result")
 
 
 class DiskFull(ZooError):
-    """The disk is full, and somebody stopped the command while it waited for room."""
+    """The disk is full, and a user stopped the command while it waited for space."""
 
     exit_status = 1
 
 
 def is_full(error: BaseException | None) -> bool:
-    """Return True if an error, or one of its causes, says that the disk is full."""
+    """Return True if an error, or one of its causes, means that the disk is full."""
     while error is not None:
         is_known = isinstance(error, DiskFull) or _SQLITE_FULL in str(error)
         if is_known or getattr(error, "errno", None) in _FULL:
@@ -36,7 +36,7 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def full_text(path: Path, needed: int = 0) -> str:
-    """Return one line: the path, the room there, and what is needed, in bytes; 0 if that is unknown."""
+    """Return one line: the path, the free space, and `needed`, in bytes, 0 if unknown."""
     room = ""
     with suppress(OSError, StopIteration):
         folder = next(one for one in (path, *path.absolute().parents) if one.exists())
@@ -59,14 +59,14 @@ def keep_trying(
     must_stop: Callable[[], bool] = lambda: False,
     alive: Callable[[], object] = lambda: None,
 ) -> Result:
-    """Return `action()`; while the disk is full, wait, and call it again. It must leave nothing half done.
+    """Return `action()`; while the disk is full, wait and call it again. It must leave no partial result.
 
     Args:
-        path: what `action` writes.
-        report: gets one line when the waiting begins.
-        needed: bytes; 0 if unknown.
-        must_stop: ends the waiting with DiskFull.
-        alive: is called again and again while it waits.
+        path: the path that `action` writes.
+        report: called with one line when the wait begins.
+        needed: needed bytes; 0 if unknown.
+        must_stop: if it returns True, the wait ends with DiskFull.
+        alive: called repeatedly during the wait.
     """
     is_reported = False
     while True:

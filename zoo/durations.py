@@ -1,4 +1,4 @@
-"""Durations that people write: `30m`, `1h30m`, `90s`, or a number of seconds."""
+"""Durations as users write them: `30m`, `1h30m`, `90s`, or a number of seconds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def parse_duration(value: object) -> float | None:
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration as `parse_duration` reads it: `1h30m`, `45s`, `0.5s`; fractions only below 10 s."""
+    """Return a duration as text for `parse_duration`: `1h30m`, `45s`, `0.5s`; fractions only below 10 s."""
     if seconds < 10:
         return f"{seconds:.2g}s"
     rest, parts = round(seconds), []

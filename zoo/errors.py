@@ -19,7 +19,7 @@ class ZooError(Exception):
         fix: parameters that the data determine, such as `{"scale": 255}`. `zoo init` sets them.
     """
 
-    fix: Mapping[str, Any] = {}  # also of a plugin's subclass that does not call this `__init__`
+    fix: Mapping[str, Any] = {}  # for subclasses in plugins that do not call this `__init__`
 
     def __init__(self, *args: object, fix: Mapping[str, Any] | None = None) -> None:
         super().__init__(*args)
@@ -39,7 +39,7 @@ class SpaceError(ZooError):
 
 
 class StudyError(ZooError):
-    """An invalid study file."""
+    """An invalid study file or option, or a study or trial that does not exist."""
 
 
 class PluginError(ZooError):
@@ -61,7 +61,7 @@ class ModelError(ZooError):
 
 
 class ManifestError(ZooError):
-    """A study that cannot be resumed because its definition changed."""
+    """A study that cannot be resumed because its manifest changed."""
 
 
 class RecordError(ZooError):
@@ -71,12 +71,12 @@ class RecordError(ZooError):
 def did_you_mean(name: str, available: Iterable[str]) -> str:
     """Return the last sentence of an error about an unknown `name`: the likely spelling, or all names.
 
-    A name is likely if few letters differ, or if one contains the other. Capital and small
+    A name is likely if few letters differ, or if one name contains the other. Capital and small
     letters count as equal, and so do `-` and `_`.
     """
     names, normalized = sorted(available), _normalized(name)
     spellings = {_normalized(one): one for one in names}
-    # With a lower cutoff, names that share a word would be close: mnist_cnn and digits_cnn.
+    # With a lower cutoff, names that share a word would be similar: mnist_cnn and digits_cnn.
     close = get_close_matches(normalized, spellings, n=1, cutoff=0.7)
     if not close and len(normalized) > 1:
         close = [one for one in spellings if one in normalized or normalized in one]
@@ -94,7 +94,7 @@ def listed(texts: Sequence[str], limit: int) -> str:
 def one_line(text: object) -> str:
     """Return `str(text)` without line breaks, terminal colors and passwords.
 
-    It also returns a text if a plugin's `__str__` raises.
+    If a plugin's `__str__` raises an error, it returns a text, too.
     """
     try:
         text = redact(str(text))
@@ -114,9 +114,9 @@ def shape_text(shape: Sequence[int | None]) -> str:
 
 
 def portable(error: ZooError, kind: type[ZooError] = ZooError) -> ZooError:
-    """Return an error that can be sent to another process: `error` itself, or a `kind` with its text.
+    """Return an error that can be sent to another process: `error` itself, or a `kind` with the same text.
 
-    A subclass that a plugin defines might not unpickle where the plugin is not imported.
+    A subclass that a plugin defines may fail to unpickle in a process that has not imported the plugin.
     """
     return error if type(error).__module__ == __name__ else kind(str(error), fix=error.fix)
 

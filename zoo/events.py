@@ -25,7 +25,7 @@ from typing import ClassVar
 from zoo.checksums import checked_json, has_checksum, parse_json
 
 FORMAT_VERSION = 3
-_UNCHECKED_VERSIONS = (1, 2)  # their lines have no checksum
+_UNCHECKED_VERSIONS = (1, 2)  # lines of these versions have no checksum
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Started:
     """The worker process has built the network and begins to train.
 
     Args:
-        device: such as `cpu` or `gpu: NVIDIA H200`.
+        device: the device, such as `cpu` or `gpu: NVIDIA H200`.
         backend: the Keras backend.
         num_parameters: weights of the network, trainable or not.
-        continues: the interrupted trial that this one continues, `trial 3 after epoch 7`; "" if it is new.
-            The epochs until then follow with `is_repeated`.
-        problem: why a newer checkpoint was not used.
+        continues: the interrupted trial that this one continues, `trial 3 after epoch 7`; "" for a new trial.
+            The earlier epochs follow, with `is_repeated`.
+        problem: the reason why a newer checkpoint was not used.
     """
 
     name: ClassVar[str] = "started"
@@ -52,7 +52,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Progress:
-    """A fraction of an epoch, from 0 to 1, is done; or a `problem`. For the display only; never logged."""
+    """A fraction of an epoch, from 0 to 1, is done; or a `problem`. Only for the display; never logged."""
 
     name: ClassVar[str] = "progress"
     epoch: int
@@ -66,9 +66,9 @@ class EpochEnd:
     """An epoch is done. The supervisor gives an `Answer` to it.
 
     Args:
-        epoch: starts again in each fold.
-        metrics: such as `loss`, `val_accuracy`, `learning_rate`, `epoch_seconds`.
-        is_last: no epoch follows, even if the answer is to go on.
+        epoch: counts from 1 in each fold.
+        metrics: metrics of the epoch, such as `loss`, `val_accuracy`, `learning_rate`, `epoch_seconds`.
+        is_last: no epoch follows, whatever the answer is.
         is_repeated: the epoch was trained in the interrupted trial that this one continues.
     """
 
@@ -87,12 +87,12 @@ class Finished:
 
     Args:
         state: `complete`, `pruned` or `failed`.
-        reason: why it was pruned or failed; "" for a complete trial.
+        reason: the reason why the trial was pruned or failed; "" for a complete trial.
         summary: results of the trial, such as `best_val_accuracy`, `best_epoch`, `parameters`.
-        is_interrupted: it failed because it or the study was stopped from outside, and will be retried.
-        is_killed: the process was killed, not by its own code; by zoo only if it was stalled.
-        is_plugin_error: it failed because of an exception in a plugin's code.
-        stopped: why a complete trial has fewer epochs than its configuration allows: `max_seconds`, or the
+        is_interrupted: the trial failed because it or the study was stopped from outside; it is retried.
+        is_killed: the process was killed from outside; by zoo only if it was stalled.
+        is_plugin_error: the trial failed because of an exception in a plugin's code.
+        stopped: the reason why a complete trial has fewer epochs than configured: `max_seconds`, or the
             `timeout` or `target` of the search; "" if it trained to its end.
     """
 
@@ -119,8 +119,8 @@ class Scored:
     """The model of a trial was evaluated on the test split.
 
     Args:
-        metrics: `test_accuracy` and `test_loss`.
-        is_best: the trial was the best of its study at that time. Not logged: this can change.
+        metrics: `test_accuracy`, `test_loss`, and `test_NAME` of registered metrics.
+        is_best: the trial was the best of its study at that time. Not logged, because this can change.
     """
 
     name: ClassVar[str] = "scored"
@@ -129,8 +129,8 @@ class Scored:
     is_best: bool = False
 
 
-# The answer to an `EpochEnd`: True, go on; False, stop as pruned; or why the search ends, `timeout` or
-# `target`: stop, and be complete with the epochs so far.
+# The answer to an `EpochEnd`: True to continue; False to stop as pruned; or the reason why the search ends,
+# `timeout` or `target`, to stop as complete with the epochs so far.
 Answer = bool | str
 
 Event = Started | Progress | EpochEnd | Finished | Scored
@@ -138,7 +138,7 @@ Event = Started | Progress | EpochEnd | Finished | Scored
 _TYPES: Mapping[str, type[Event]] = {
     kind.name: kind for kind in (Started, Progress, EpochEnd, Finished, Scored)
 }
-# Logs of version 1 had no "version", and other names.
+# Logs of version 1 have no "version", and other names.
 _NAMES_V1 = {"epoch": "epoch_end", "tested": "scored"}
 _FIELDS_V1 = {"parameters": "num_parameters", "last": "is_last", "interrupted": "is_interrupted"}
 _JSON_TYPES = {
@@ -186,7 +186,7 @@ def from_json(line: str | bytes) -> Event:
 
 
 class EventLog:
-    """The file of a trial's events: read and appended to, one JSON line for each event.
+    """The file of a trial's events: one JSON line for each event; it can be read and appended to.
 
     If a process is killed or the disk is full, only the line that is being written is lost.
     """
@@ -204,10 +204,10 @@ class EventLog:
             size = file.seek(0, os.SEEK_END)
             if size:
                 file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # the last line was cut off; do not continue it
+                if file.read(1) != b"\n":  # the last line is incomplete; begin a new one
                     line = b"\n" + line
             try:
-                while line:  # the system may write a part of it
+                while line:  # the system may write only a part
                     line = line[file.write(line) :]
                 os.fsync(file.fileno())
             except OSError:
@@ -215,18 +215,18 @@ class EventLog:
                 raise
 
     def read(self) -> list[Event]:
-        """Return every event that can be read; [] if there is no file."""
+        """Return all readable events; [] if there is no file."""
         return self.load()[0]
 
     def damaged_lines(self) -> list[int]:
         """Return the numbers (from 1) of the lines that cannot be read; their events are lost.
 
-        A last line that was cut off is not among them: a process that is killed while it writes leaves one.
+        An incomplete last line is not included, because a process that is killed while writing leaves one.
         """
         return self.load()[1]
 
     def load(self) -> tuple[list[Event], list[int]]:
-        """Return what `read` and `damaged_lines` return, with a single reading of the file."""
+        """Return the results of `read` and `damaged_lines`, but read the file only once."""
         events: list[Event] = []
         damaged: list[int] = []
         lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []

@@ -3,8 +3,8 @@
     ZOO_FAILPOINTS="worker.epoch=kill@2,final.logged=full" zoo tune digits_cnn
 
 An action is one of `kill` (SIGKILL), `exit` (status 3), `full` (the disk is full) and `hang`. `@N` means the
-N-th time that the process reaches the step. If $ZOO_FAILPOINTS_DIR is a folder, each step fails only once
-in all processes together, and leaves an empty file of its name there. CONTRIBUTING.md has a table of the
+N-th time that the process reaches the step. If $ZOO_FAILPOINTS_DIR is a folder, each step fails only once in
+all processes together, and an empty file with the name of the step appears there. CONTRIBUTING.md lists the
 names.
 """
 
@@ -17,11 +17,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-_visits: Counter[str] = Counter()  # of the named steps, in this process
+_visits: Counter[str] = Counter()  # number of visits of each named step in this process
 
 
 def failpoint(name: str) -> None:
-    """Do what $ZOO_FAILPOINTS says about the step `name`; by default nothing."""
+    """Execute the action of $ZOO_FAILPOINTS for the step `name`; by default there is none."""
     if specification := os.environ.get("ZOO_FAILPOINTS"):
         for item in specification.split(","):
             step, _, rest = item.partition("=")

@@ -20,9 +20,9 @@ STATE_DIR = Path("mlruns") / "zoo"  # zoo's record, in the working folder
 
 
 def is_special(path: str | Path) -> bool:
-    """Return True for a named pipe, a socket or a device: opening one may wait for ever."""
+    """Return True for a named pipe, a socket or a device: opening such a file may block forever."""
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 (faster, for many files)
+        mode = os.stat(path).st_mode  # noqa: PTH116 (faster for many files)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
     except OSError as error:
@@ -40,7 +40,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what the block writes there becomes `path` at its end.
+    """Yield a temporary path next to `path`, which is renamed to `path` at the end of the block.
 
     If the block raises, the temporary file is removed and `path` is unchanged.
     """
@@ -60,7 +60,7 @@ def check_writable(path: Path, option: str, *, creates_folders: bool = False) ->
 
     Args:
         option: the option that names the path, for the message.
-        creates_folders: missing folders are no error, because the writer creates them.
+        creates_folders: missing folders are no error, because they are created later.
     """
     parents = path.absolute().parents
     folder = next(one for one in parents if one.exists()) if creates_folders else parents[0]
@@ -85,7 +85,7 @@ def temporary_path(folder: Path) -> Path:
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Yield a new hidden folder in `parent`; it is removed at the end, unless the block renamed it."""
+    """Yield a new hidden folder in `parent`; remove it at the end, unless the block has renamed it."""
     folder = temporary_path(parent)
     folder.mkdir()
     try:
@@ -95,20 +95,20 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary paths in `folder` that belong to processes of this machine that have ended."""
-    # The whole name has to match: the name of another machine may begin with this one's.
+    """Remove the temporary paths in `folder` of processes of this machine that have ended."""
+    # The whole name must match, because the name of another machine may begin with the name of this one.
     ours = re.compile(rf"\.{re.escape(socket.gethostname())}-(\d+)-[0-9a-f]{{8}}\.tmp")
     for path in folder.iterdir() if folder.is_dir() else ():
         if owner := ours.fullmatch(path.name):
             with suppress(OSError):  # the process or the file may belong to another user
                 try:
-                    os.kill(int(owner[1]), 0)  # signal 0 only tests whether the process exists
+                    os.kill(int(owner[1]), 0)  # signal 0 only tests that the process exists
                 except ProcessLookupError:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`, or a copy where the file system has no hard links."""
+    """Make `target` the same file as `source`, or a copy if the file system has no hard links."""
     try:
         os.link(source, target)
     except OSError:
@@ -118,7 +118,7 @@ def link_or_copy(source: Path, target: Path) -> None:
 def flush_to_disk(path: Path) -> None:
     """Write the content of a file or folder from the buffers of the system to the disk.
 
-    A rename may reach the disk before the content does, unless the content is flushed first.
+    Without this call, a rename may reach the disk before the content does.
     """
     handle = os.open(path, os.O_RDONLY)
     try:

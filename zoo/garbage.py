@@ -1,7 +1,7 @@
-"""Garbage collection while a process imports large libraries, and after that.
+"""Garbage collection during and after the import of large libraries.
 
-In the process that supervises trials, a collection of everything that Optuna, MLflow and matplotlib have
-imported takes 0.2 s, in which each trial waits for the answer to its epoch.
+In the process that supervises trials, a collection of all objects that Optuna, MLflow and matplotlib have
+imported takes 0.2 s. Meanwhile, each trial would wait for the answer to its epoch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def collections_after_imports() -> Iterator[None]:
-    """Collect no garbage until `imports_are_over` is called in the block; then only objects made later."""
+    """Collect no garbage until `imports_are_over` is called in the block; then only new objects."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -24,7 +24,7 @@ def collections_after_imports() -> Iterator[None]:
 
 
 def imports_are_over() -> None:
-    """Switch collections on again; they leave out everything that exists now. Nothing if they are on."""
+    """Switch collections on again, but ignore all objects that exist now. Do nothing if they are on."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

@@ -44,7 +44,7 @@ def snapshot() -> State:
 
 
 def changes(before: State, after: State) -> list[Change]:
-    """Return the differences between two snapshots; a setting with many parts has a change for each part."""
+    """Return the differences between two snapshots; a setting with parts has a change for each part."""
     found: list[Change] = []
     for name, old in before.items():
         new = after[name]
@@ -57,7 +57,7 @@ def changes(before: State, after: State) -> list[Change]:
 
 @contextmanager
 def changes_undone() -> Iterator[list[Change]]:
-    """Restore global state after the block; the list then holds what the block changed."""
+    """Restore global state after the block; then the list contains the changes of the block."""
     before = snapshot()
     found: list[Change] = []
     try:
@@ -91,7 +91,7 @@ def random_states_restored() -> Iterator[None]:
 
 
 class _Setting(NamedTuple):
-    name: str  # with {} for the key, if the value is a dict
+    name: str  # has {} for the key if the value is a dict
     get: Callable[[], Any]
     set: Callable[[Any], object]
 
@@ -113,12 +113,12 @@ def _set_root_logger(before: list[Any]) -> None:
 
 def _set_signal_handlers(before: Mapping[str, Any]) -> None:
     for name, handler in before.items():
-        with suppress(OSError, ValueError, TypeError):  # SIGKILL has none, and C code may have set one
+        with suppress(OSError, ValueError, TypeError):  # SIGKILL has no handler, and C code may have set one
             signal.signal(signal.Signals[name], handler)
 
 
 def _keras_settings() -> dict[str, Any]:
-    # Not imported here: the supervisor has no Keras, and only code that imported it can change its settings.
+    # Keras is not imported here: the supervisor has no Keras. Only code that imported Keras can change these.
     config = getattr(sys.modules.get("keras"), "config", None)
     values = {name: getattr(config, name)() for name in _KERAS_SETTINGS} if config else {}
     return {name: getattr(value, "name", value) for name, value in values.items()}

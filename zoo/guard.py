@@ -1,10 +1,10 @@
-"""The guard of a worker process: its parent, which ends it together with everything that it has started.
+"""The guard of a worker process: its parent, which ends it and all processes that it has started.
 
     zoo, or its fork server ─► guard ─► worker process ─► what a plugin starts
 
-The guard runs no code of plugins. It leads a session and process group of its own, so that no signal of a
-terminal reaches the worker process. On Linux it adopts every process that loses its parent, also a daemon.
-When the worker process ends, or zoo does, the guard kills what is left, and exits with the same status.
+The guard runs no code of plugins. It leads its own session and process group, so that no signal of a terminal
+reaches the worker process. On Linux, it adopts every process that loses its parent, including daemons. When
+the worker process or zoo ends, the guard kills the remaining processes, and exits with the same status.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-# Signals for the guard: end the worker process, and write its stack.
+# Signals for the guard: end the worker process; write its stack.
 STOP_SIGNAL, STACK_SIGNAL = signal.SIGUSR2, signal.SIGUSR1
 _FORWARDED = (signal.SIGTERM, signal.SIGQUIT)
 _SIGNALS = (STOP_SIGNAL, STACK_SIGNAL, *_FORWARDED, signal.SIGCHLD)
-# With this signal the worker process writes its stack; a plugin hardly uses a real-time signal.
+# With this signal the worker process writes its stack; plugins rarely use a real-time signal.
 _DUMP_SIGNAL = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else signal.SIGUSR1
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _CLEANUP_TIMEOUT_S = 5.0
@@ -36,7 +36,7 @@ def guard_worker(parent: int, parent_sentinel: int) -> None:
     """Fork. The new process is the worker process and returns; this process is its guard and never returns.
 
     Args:
-        parent: process id of zoo. The parent of this process is another one if a fork server forked it.
+        parent: process id of zoo. If a fork server forked this process, its parent is another one.
         parent_sentinel: a file descriptor that becomes readable when `parent` has ended.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -44,18 +44,18 @@ def guard_worker(parent: int, parent_sentinel: int) -> None:
     guard = os.getpid()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != parent:
-        # The kernel sends the signal when the thread that started this process ends. The fork server has a
-        # single thread; a thread of zoo may end before the worker process.
+        # The kernel sends the signal when the thread that started this process ends. The fork server has only
+        # one thread; a thread of zoo may end before the worker process.
         _prctl(_PR_SET_PDEATHSIG, STOP_SIGNAL)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: threads of imported libraries
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: imported libraries have threads
         worker = os.fork()
     if worker:
         _guard(worker, parent_sentinel)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != guard:
         os._exit(1)
-    # The handler needs neither Python's lock nor the main thread's attention, so it works in native code.
+    # The handler needs neither Python's lock nor the main thread, so it works during native code.
     faulthandler.register(_DUMP_SIGNAL, file=2, all_threads=True, chain=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -67,12 +67,12 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_stopped(pid: int) -> bool:
-    """Return True if a process is stopped, as by SIGSTOP or a debugger."""
+    """Return True if a process is stopped, for example by SIGSTOP or a debugger."""
     return _stat(pid)[:1] in (["T"], ["t"])
 
 
 def _stat(pid: int) -> list[str]:
-    """Return state, parent and further facts about a process; [] if they are unknown."""
+    """Return state, parent and other facts about a process; [] if unknown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -87,7 +87,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _guard(worker: int, parent_sentinel: int) -> NoReturn:
-    """Wait for the end of the worker process, kill what it leaves behind, and exit as it did."""
+    """Wait for the end of the worker process, kill what it leaves, and exit with the same status."""
     status = 1 << 8
     try:
         status = _wait_for(worker, parent_sentinel)
@@ -97,7 +97,7 @@ def _guard(worker: int, parent_sentinel: int) -> NoReturn:
 
 
 def _wait_for(worker: int, parent_sentinel: int) -> int:
-    """Return the wait status of the worker process; pass signals on, and kill it when the parent ends."""
+    """Return the wait status of the worker process; forward signals; kill it when the parent ends."""
     wakeup = _wakeup_pipe(keep=parent_sentinel)
     handles = [wakeup, parent_sentinel]
     while True:
@@ -113,7 +113,7 @@ def _wait_for(worker: int, parent_sentinel: int) -> int:
             if signum in signums:
                 os.kill(worker, signum)
         with suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0]:  # also of adopted processes
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:  # including adopted processes
                 if ended[0] == worker:
                     return ended[1]
 
@@ -121,7 +121,7 @@ def _wait_for(worker: int, parent_sentinel: int) -> int:
 def _wakeup_pipe(keep: int) -> int:
     """Return a pipe that gets the number of each signal; close all other files except `keep`.
 
-    An open file would keep a pipe of the caller open, as in `zoo tune STUDY | tail`.
+    A file that stays open would keep a pipe of the caller open, as in `zoo tune STUDY | tail`.
     """
     null = os.open(os.devnull, os.O_RDWR)
     for handle in (0, 1, 2):
@@ -138,9 +138,9 @@ def _wakeup_pipe(keep: int) -> int:
 
 
 def _kill_children() -> None:
-    """Kill all processes that are left. The children of a killed process become children of this one."""
+    """Kill all remaining processes. The children of a killed process become children of this one."""
     deadline = time.monotonic() + _CLEANUP_TIMEOUT_S
-    with suppress(ChildProcessError):  # none is left
+    with suppress(ChildProcessError):  # no process is left
         while time.monotonic() < deadline:
             if os.waitpid(-1, os.WNOHANG)[0]:
                 continue
@@ -151,7 +151,7 @@ def _kill_children() -> None:
 
 
 def _exit_like(status: int) -> NoReturn:
-    """End this process with a wait status: by the same signal, or with the same exit status."""
+    """End this process as described by a wait status: by the same signal, or with the same exit status."""
     if os.WIFSIGNALED(status):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         with suppress(OSError, ValueError):  # SIGKILL has no handler

@@ -1,10 +1,10 @@
 """The four hooks of the plugin contract, and the marks that replace them; the entry-point group is `zoo`.
 
-zoo calls each hook of a plugin once. The hook calls `register(function)` for each component that the plugin
-has. The function's name is the component's name, the first line of its docstring is the description, and its
+zoo calls each hook of a plugin once. The hook calls `register(function)` for each component of the plugin.
+The function's name is the component's name, the first line of its docstring is the description, and its
 keyword-only parameters are the search space.
 
-A function below `@zoo.architecture`, `@zoo.dataset`, `@zoo.augmentation` or `@zoo.metric` in the plugin's
+A function under `@zoo.architecture`, `@zoo.dataset`, `@zoo.augmentation` or `@zoo.metric` in the plugin's
 module is registered without a hook.
 """
 
@@ -43,7 +43,7 @@ def register_augmentations(register: Register) -> None:
 def register_metrics(register: Register) -> None:
     """Register metrics: `name(y_true, probabilities) -> float`, higher is better.
 
-    `register(function, direction="minimize")` registers a metric of which lower is better.
+    `register(function, direction="minimize")` registers a metric whose lower values are better.
     """
 
 
@@ -88,7 +88,7 @@ def marked_direction(function: Any) -> str | None:
 
 
 def marked_kinds(function: Any) -> tuple[str, ...]:
-    """Return the kinds of component that a function is marked as."""
+    """Return the kinds of components as which a function is marked."""
     kinds = getattr(function, "__dict__", {}).get(_MARKS, ())
     return kinds if isinstance(kinds, tuple) else ()
 
@@ -100,6 +100,6 @@ def _mark(function: Function, kind: str) -> Function:
         )
     try:
         setattr(function, _MARKS, (*marked_kinds(function), kind))
-    except AttributeError:  # an object without attributes; zoo cannot register it
+    except AttributeError:  # an object without attributes, which zoo cannot register
         raise PluginError(f"expected @zoo.{kind} above a function, got {one_line(repr(function))}.") from None
     return function

@@ -1,4 +1,4 @@
-"""Log files: what other libraries log, the length of a log, and a crash in it."""
+"""Log files: the logs of other libraries, the length of a log, and the place of a crash."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import Any
 from zoo.files import atomic_path
 from zoo.redaction import redact
 
-# Several of these add a handler of their own when they are imported, which writes to the terminal.
+# When imported, several of these libraries add a handler that writes to the terminal.
 _LIBRARIES = {
     *("absl", "alembic", "h5py", "jax", "keras", "matplotlib", "mlflow", "optuna", "PIL"),
     *("ray", "sqlalchemy", "tensorflow", "torch", "urllib3"),
 }
 
 
-_KEPT_SIZE = 2**20  # bytes at the start of a log, and as many at its end
+_KEPT_SIZE = 2**20  # bytes that are kept at the start of a log, and at its end
 _OMITTED = re.compile(rb"\n\[zoo: (\d+) bytes are left out\]\n")
 _LIBRARY_FOLDERS = ("keras", "tensorflow", "numpy", "jax", "jaxlib", "torch")
 
@@ -37,11 +37,11 @@ class _RedactingFormatter(logging.Formatter):
 
 @contextmanager
 def library_logs(path: Path | None) -> Iterator[None]:
-    """Write what other libraries log, and every Python warning, to `path` until the block ends.
+    """Write the logs of other libraries, and every Python warning, to `path` until the block ends.
 
-    This covers the libraries that zoo uses, whichever handlers they have, and every logger that has no
-    handler. Loggers and handlers that the user has configured work as before. No logger is changed.
-    `path` is created at the first record, and appended to. None discards the records.
+    This covers the libraries that zoo uses, with any handlers, and every logger that has no handler. Loggers
+    and handlers that the user has configured work as before. No logger is changed. `path` is created at the
+    first record, and appended to. With None, the records are discarded.
     """
     handler: logging.Handler = (
         logging.NullHandler() if path is None else logging.FileHandler(path, delay=True)
@@ -73,9 +73,9 @@ def library_logs(path: Path | None) -> Iterator[None]:
 
 
 def cap_log(path: Path, kept_size: int = _KEPT_SIZE) -> None:
-    """Shorten a log that has become long: keep its start and its end, and say how much is left out.
+    """Shorten a long log: keep its start and its end, and write the number of omitted bytes.
 
-    A process may append to the log meanwhile. The log may be shortened again and again.
+    A process may append to the log meanwhile. The log may be shortened repeatedly.
     """
     try:
         if path.stat().st_size <= 3 * kept_size:
@@ -105,9 +105,9 @@ def finish_log(path: Path) -> None:
 
 
 def crash_location(path: Path) -> str:
-    """Return where a process crashed in native code: ` at my_net.py:12`; "" if its log does not say so.
+    """Return the place where a process crashed in native code: ` at my_net.py:12`; "" if its log has none.
 
-    faulthandler writes the stack, innermost call first. Calls inside Python and of the backends are left out.
+    faulthandler writes the stack, innermost call first. Calls in Python itself and in backends are left out.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The cores and the memory that processes may use, and what a process uses of them."""
+"""The cores and the memory that processes may use, and the memory that a process uses."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
-    """Return the number of cores that this process may use; in a container, the machine may have more."""
+    """Return the number of cores that this process may use; the machine of a container may have more."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, int(_core_quota() or cores)))
 
 
 def available_memory() -> int | None:
-    """Return the bytes that further processes can use before memory runs out; None if they are unknown."""
+    """Return the bytes that more processes can use before memory runs out; None if unknown."""
     free = _table(Path("/proc/meminfo")).get("MemAvailable")
     limits = [None if free is None else 1024 * free, *_cgroup_memory()]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
 def private_memory(pid: int) -> int | None:
-    """Return the bytes that only the process uses, without files it reads; None if they are unknown.
+    """Return the bytes that only the process uses, without the files that it reads; None if unknown.
 
-    Memory that a fork shares with its parent does not count.
+    Memory that a forked process shares with its parent is not included.
     """
     table = _table(Path(f"/proc/{pid}/smaps_rollup"))
     return 1024 * (table["Private_Dirty"] + table.get("Swap", 0)) if "Private_Dirty" in table else None
 
 
 def oom_kills() -> int:
-    """Return how many processes of this machine were killed because memory ran out; 0 if unknown."""
+    """Return the number of processes of this machine that were killed for lack of memory; 0 if unknown."""
     return _table(Path("/proc/vmstat")).get("oom_kill", 0)
 
 
@@ -59,14 +59,14 @@ def _core_quota() -> float | None:
 
 
 def _cgroup_memory() -> Iterator[int]:
-    """Yield the bytes left of the limit of a control group, of version 2 or 1; files in memory count as free.
+    """Yield the free bytes within the limit of a control group, version 2 or 1; cached files count as free.
 
-    In a container, the container's group is the root.
+    In a container, the group of the container is the root.
     """
     names = ("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")
     folders = CGROUPS, CGROUPS / "memory"
     for folder, (limit, usage) in zip(folders, names, strict=True):
-        with suppress(OSError, ValueError):  # `max`: there is no limit
+        with suppress(OSError, ValueError):  # the text `max` means no limit
             left = int((folder / limit).read_text()) - int((folder / usage).read_text())
             yield left + _table(folder / "memory.stat").get("inactive_file", 0)
 

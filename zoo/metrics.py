@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _Z = 1.959964  # quantile of the normal distribution for 95 %
 _NUM_BINS = 10
 _NUM_EXCHANGES = 999
-_MAX_AS_LARGE = 100  # exchanges with a difference as large as the observed one; then the test stops
+_MAX_AS_LARGE = 100  # the test stops after this many exchanges with a difference as large as the observed one
 
 
 def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
@@ -34,7 +34,7 @@ def mcnemar_p_value(gained: int, lost: int) -> float:
         gained, lost: numbers of images that only the new model, and only the old model, classifies correctly.
     """
     total, smaller = gained + lost, min(gained, lost)
-    term = tail = 1  # the binomial coefficient (total, k), and the sum of the coefficients up to k
+    term = tail = 1  # the binomial coefficient (total, k), and the sum of these coefficients up to k
     for k in range(1, smaller + 1):
         term = term * (total - k + 1) // k
         tail += term
@@ -78,7 +78,7 @@ class Calibration:
     Args:
         confidence, accuracy: the mean of each bin.
         counts: the number of predictions in each bin.
-        error: the expected calibration error: the mean distance of the two, weighted by the counts.
+        error: the expected calibration error: the mean difference of both, weighted by the counts.
     """
 
     confidence: Sequence[float]
@@ -102,18 +102,18 @@ def calibration(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> Ca
 
 
 def confident_mistakes(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the indices of the wrong predictions, the most confident first; equal ones stay in order."""
+    """Return the indices of the wrong predictions, most confident first; equal ones keep their order."""
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     return wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
 
 
 def label_issues(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> list[tuple[int, int]]:
-    """Return index and probable class of each image whose label is probably wrong, the clearest first.
+    """Return index and probable class of each image whose label is probably wrong, the most certain first.
 
     Confident learning (Northcutt, Jiang & Chuang, 2021): the threshold of a class is the mean probability of
-    that class for the images with its label. The probable class of an image is the most probable one of
-    those whose threshold is reached. If it is not the label, the label is probably wrong. The images are
+    that class for the images with its label. The probable class of an image is the most probable class among
+    those whose threshold is reached. If it differs from the label, the label is probably wrong. The result is
     sorted by the probability of the label minus that of the probable class (the normalized margin).
 
     Args:
@@ -159,7 +159,7 @@ def log_loss(labels: npt.NDArray[Any], probabilities: npt.NDArray[Any]) -> float
 def class_table(
     labels: npt.NDArray[Any], predicted: npt.NDArray[Any], class_names: Sequence[str]
 ) -> pd.DataFrame:
-    """Return a row for each class: number of images, precision and recall, NaN where they are undefined."""
+    """Return a row for each class: number of images, precision and recall (NaN if undefined)."""
     import pandas as pd
     from sklearn.metrics import precision_recall_fscore_support
 

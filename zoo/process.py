@@ -1,7 +1,7 @@
 """Worker processes, started in a fresh interpreter or forked from a server. They end when this process ends.
 
-Each has a guard (see `zoo.guard`), which `multiprocessing` takes for the process itself. So a process id and
-an exit status here are those of the guard.
+Each process has a guard (see `zoo.guard`), which `multiprocessing` treats as the process itself. So a process
+id and an exit status here are those of the guard.
 
 Unlike `multiprocessing` itself, this module does not import the caller's script again in a worker.
 """
@@ -32,17 +32,17 @@ from zoo.disk_space import is_full
 from zoo.errors import ZooError
 from zoo.guard import STACK_SIGNAL, STOP_SIGNAL, children_of, guard_worker, is_stopped
 
-_KILL_TIMEOUT_S = 10.0  # of a guard
-_IMPORT_TIMEOUT_S = 1800.0  # of the fork server; its imports take seconds
-_SERVER_EXIT_S = 0.2  # of a fork server that has closed its pipes; exit statuses are unknown from then on
+_KILL_TIMEOUT_S = 10.0  # for the end of a guard
+_IMPORT_TIMEOUT_S = 1800.0  # for the imports of the fork server, which take seconds
+_SERVER_EXIT_S = 0.2  # for the end of a fork server without pipes; it reports no exit status any more
 _start_lock = threading.Lock()  # `_without_main` changes a global variable
 # Signals with which a user or the kernel ends a process; others, such as SIGSEGV, come from its own code.
 _KILLING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT)
-# `_forkserver_pid` and `_forkserver_alive_fd` of Python's fork server have no public names.
+# `_forkserver_pid` and `_forkserver_alive_fd` of Python's fork server are private.
 # tests/test_process.py fails if one of them disappears.
 _fork_server: Any = forkserver._forkserver
-_PARENT = "_ZOO_PARENT"  # a variable of the fork server: the process id of its parent
-_life = types.SimpleNamespace(has_log=False, shown_at=0.0)  # of this process, if it is a worker process
+_PARENT = "_ZOO_PARENT"  # an environment variable of the fork server: the process id of its parent
+_life = types.SimpleNamespace(has_log=False, shown_at=0.0)  # for this process, if it is a worker process
 
 
 class WorkerProcess:
@@ -51,12 +51,12 @@ class WorkerProcess:
     def __init__(self, process: Any, connection: Any) -> None:
         self.process = process
         self.connection = connection
-        self.log_path: Path | None = None  # of the process's output; the caller sets it
+        self.log_path: Path | None = None  # the output of the process; set by the caller
         self._server: int | None = None  # process id of the fork server that it was forked from
         self._was_killed_here = False
 
     def send(self, message: Any) -> None:
-        """Send `message`; ignored if the process has ended."""
+        """Send `message`; do nothing if the process has ended."""
         with contextlib.suppress(OSError):
             self.connection.send(message)
 
@@ -79,17 +79,17 @@ class WorkerProcess:
         self.kill()
         self.process.join(_KILL_TIMEOUT_S)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            # Ends a guard that hangs, and what a guard that was killed has left behind.
+            # Ends a guard that hangs, or the processes that a killed guard has left.
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.join()
         self.connection.close()
-        if self._has_lost_its_server():  # which is the parent, so nobody else can know the exit status
+        if self._has_lost_its_server():  # only this parent would know the exit status
             return "killed with the process from which trials are forked"
         return describe_exit(self.process.exitcode)
 
     @property
     def was_killed(self) -> bool:
-        """True if a third process has killed the process, neither itself nor this one."""
+        """True if another process has killed the process: neither the process itself nor this one."""
         by_signal = self.process.exitcode in [-signum for signum in _KILLING_SIGNALS]
         return not self._was_killed_here and (by_signal or self._has_lost_its_server())
 
@@ -97,20 +97,20 @@ class WorkerProcess:
         """Return True if the exit status is unknown because the fork server ended before the process."""
         return (
             self._server is not None
-            and self.process.exitcode == 255  # also the status of a process that exits with -1
+            and self.process.exitcode == 255  # a process that exits with -1 has the same status
             and not _is_child_running(self._server, _SERVER_EXIT_S)
         )
 
     def terminate(self) -> None:
-        """Send SIGTERM, at which a trial writes a checkpoint and ends."""
+        """Send SIGTERM; a trial then writes a checkpoint and ends."""
         if self.process.exitcode is None:
             self._was_killed_here = True
             self.process.terminate()
 
     def kill(self) -> None:
-        """Kill the process, and all processes that it has started; `finish` waits for their end.
+        """Kill the process, and all processes that it has started; `finish` waits until they end.
 
-        Its guard sends SIGKILL: a backend that hangs in native code reacts to no other signal.
+        The guard sends SIGKILL, because a backend that hangs in native code reacts to no other signal.
         """
         if self.process.exitcode is None:
             self._was_killed_here = True
@@ -119,12 +119,12 @@ class WorkerProcess:
                     os.kill(self.process.pid, signum)
 
     def is_stopped(self) -> bool:
-        """Return True if somebody has stopped the process or its guard, as with `kill -STOP`."""
+        """Return True if the process or its guard is stopped, for example by `kill -STOP`."""
         pid = self.process.pid
         return self.process.exitcode is None and any(map(is_stopped, [pid, *children_of(pid)]))
 
     def write_stack(self) -> None:
-        """Make the process write the stack of all threads to its standard error, also from native code."""
+        """Make the process write the stack of all threads to its standard error, even in native code."""
         if self.process.exitcode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, STACK_SIGNAL)
@@ -155,7 +155,7 @@ class ForkServer:
 
     def start_worker(self, target: Callable[..., None], arguments: Sequence[Any]) -> WorkerProcess:
         """Start `target(connection, *arguments)` in a process forked from the server."""
-        os.environ[_PARENT] = str(os.getpid())  # if the server has ended, it is started again
+        os.environ[_PARENT] = str(os.getpid())  # the server is started again if it has ended
         # The first worker waits for the imports, which may hang.
         timer = threading.Timer(_IMPORT_TIMEOUT_S, _kill_fork_server)
         timer.daemon = True
@@ -204,7 +204,7 @@ def enter_worker(environment: Mapping[str, str], log: Path) -> None:
 
 
 class _Log(io.FileIO):
-    """The log of a worker process. What is written while the disk is full is left out, without an error."""
+    """The log of a worker process. Output is omitted while the disk is full, without an error."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
@@ -223,7 +223,7 @@ class _Log(io.FileIO):
 
 
 def sign_of_life() -> None:
-    """In a worker process: change the time of its log, at most once a second, so that it is not stalled."""
+    """Change the time of this worker process's log, at most once a second, so that zoo knows it works."""
     now = time.monotonic()
     if _life.has_log and now - _life.shown_at >= 1:
         _life.shown_at = now
@@ -247,7 +247,7 @@ def call_at_sigterm(function: Callable[[], None]) -> None:
         try:
             function()
         finally:
-            # Only the main thread could use `signal.signal`. 0 is SIG_DFL.
+            # Only the main thread may use `signal.signal`. 0 is SIG_DFL.
             ctypes.CDLL(None).signal(int(signal.SIGTERM), 0)
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -255,7 +255,7 @@ def call_at_sigterm(function: Callable[[], None]) -> None:
 
 
 def exit_worker(connection: Any) -> None:
-    """End a worker process at once, even if it has other threads running; the last call in it."""
+    """End a worker process at once, even if other threads are running. This is the last call in it."""
     connection.close()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -266,7 +266,7 @@ def exit_worker(connection: Any) -> None:
 def exiting_with_parent() -> Iterator[None]:
     """End this process when its parent ends while the block runs.
 
-    A fork server that still imports does not notice otherwise that zoo was killed.
+    Otherwise, a fork server that still imports would not notice that zoo was killed.
     """
     parent, is_done = int(os.environ.get(_PARENT, os.getppid())), threading.Event()
 
@@ -286,7 +286,7 @@ def exiting_with_parent() -> Iterator[None]:
 
 
 def describe_exit(status: int) -> str:
-    """Describe an exit status of `subprocess` or `multiprocessing`: `killed by signal 9 (SIGKILL)`."""
+    """Return an exit status of `subprocess` or `multiprocessing` as text: `killed by signal 9 (SIGKILL)`."""
     if status >= 0:
         return f"exited with status {status}"
     name = next((one.name for one in signal.Signals if one == -status), "unknown")
@@ -294,27 +294,27 @@ def describe_exit(status: int) -> str:
 
 
 def _is_child_running(pid: int, timeout: float) -> bool:
-    """Return True if a child of this process still runs after `timeout`. Its exit status is not collected."""
+    """Return True if a child of this process still runs after `timeout`. The exit status is not collected."""
     deadline = time.monotonic() + timeout
     try:
         while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             if time.monotonic() > deadline:
                 return True
             time.sleep(0.01)
-    except ChildProcessError:  # its exit status was read already
+    except ChildProcessError:  # the exit status was read before
         pass
     return False
 
 
 def _kill_fork_server() -> None:
-    """End the fork server at once: freeing its imports takes seconds, and it may still be importing."""
+    """Kill the fork server: a clean exit frees its imports for seconds, and it may still be importing."""
     if _fork_server._forkserver_pid is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(_fork_server._forkserver_pid, signal.SIGKILL)
 
 
 def _run_guarded(connection: Any, job: bytes) -> None:
-    """Run a pickled `(target, arguments)` in a new process, of which this process becomes the guard."""
+    """Run a pickled `(target, arguments)` in a new process, whose guard this process becomes."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     assert parent.pid is not None
@@ -322,7 +322,7 @@ def _run_guarded(connection: Any, job: bytes) -> None:
         # The fork server ends when zoo and all worker processes have closed their copies of its pipe.
         os.close(_fork_server._forkserver_alive_fd)
     guard_worker(parent.pid, parent.sentinel)
-    target, arguments = pickle.loads(job)  # only now: the guard imports no module of the target
+    target, arguments = pickle.loads(job)  # not earlier: the guard must not import the module of the target
     target(connection, *arguments)
 
 
@@ -338,7 +338,7 @@ def _start(context: Any, target: Callable[..., None], arguments: Sequence[Any]) 
 
 @contextlib.contextmanager
 def terminal_signals_blocked() -> Iterator[None]:
-    """Block SIGINT and SIGHUP in a process that is started in the block: this process handles both."""
+    """Block SIGINT and SIGHUP in a process started in the block, because this process handles both."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield

@@ -26,10 +26,10 @@ class StudyResult(TuneResult):
     """The result of a study. A notebook displays it: the result, the best trials, and their curves.
 
     Args:
-        storage: URL of the Optuna storage, if the study was run with one.
+        storage: URL of the Optuna storage, if the study was run with this option.
     """
 
-    storage: str | None = field(default=None, repr=False)  # it may have a password
+    storage: str | None = field(default=None, repr=False)  # the URL may have a password
 
     def report(self, output: str | Path | None = None) -> Report:
         """Write the report of the study, one HTML page, and return it; a notebook displays a link.
@@ -52,7 +52,7 @@ class StudyResult(TuneResult):
         if self.best is None:
             raise StudyError(f"no trial of '{self.study}' is complete, so there is no model.")
         path = StudyDirectory(Path.cwd(), self.study).trial(self.best[0]).model_path
-        with backend.discard_stderr():  # the backend writes what it is built with
+        with backend.discard_stderr():  # the backend writes facts about its build
             return load_model(path if path.exists() else self.study, plugins=self.plugin_files)
 
     def plot_importances(self) -> Figure:
@@ -66,7 +66,7 @@ class StudyResult(TuneResult):
 
         try:
             return summary_html(self.study, self.storage)
-        except ZooError as error:  # the record was removed
+        except ZooError as error:  # such as a removed record
             return f"<p>{self.study}: {error}</p>"
 
 

@@ -1,7 +1,7 @@
-"""Worker processes that hang: how that is noticed, where they hang, and their end.
+"""Worker processes that hang: detecting them, finding the place, and killing them.
 
-A worker process is alive while it sends messages, writes output, or calls `zoo.process.sign_of_life`, as
-every batch does. The time in which nobody watches it does not count: zoo was stopped, or the machine slept.
+A worker process shows activity when it sends messages, writes output, or calls `zoo.process.sign_of_life`, as
+every batch does. Time without a watcher is not counted: zoo was stopped, or the machine was asleep.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from zoo.durations import duration_text
 from zoo.errors import ZooError
 from zoo.process import WorkerProcess, wait_for_any
 
-_MIN_TIMEOUT_S = 1800.0  # of a trial, which may load pretrained weights before its first batch
-_CALL_TIMEOUT_S = 7200.0  # of a dataset or another call, which may report nothing
+_MIN_TIMEOUT_S = 1800.0  # for a trial, which may load pretrained weights before its first batch
+_CALL_TIMEOUT_S = 7200.0  # for a dataset or another call, which may report nothing
 _FACTOR = 10
 _LONGEST_STEP_S = 5.0
 _STACK_TIMEOUT_S = 3.0
@@ -29,7 +29,7 @@ _timeout: ContextVar[float | None] = ContextVar("stall_timeout", default=None)
 
 
 class Stalled(ZooError):
-    """A worker process hung, and was killed."""
+    """A worker process that hung and was killed."""
 
     exit_status = 1
 
@@ -38,8 +38,8 @@ class Stalled(ZooError):
 def stall_timeout(seconds: float | None) -> Iterator[None]:
     """Set the time without a sign of life after which a worker process is killed.
 
-    None, the default, is 30 minutes for a trial, or ten times the longest silence of a trial so far if that
-    is more; and two hours for a dataset and any other call. `math.inf` is no limit.
+    None, the default, means 30 minutes for a trial, or ten times the longest silence of a trial so far if that
+    is longer, and two hours for a dataset or another call. `math.inf` means no limit.
     """
     token = _timeout.set(seconds)
     try:
@@ -49,7 +49,7 @@ def stall_timeout(seconds: float | None) -> Iterator[None]:
 
 
 def current_stall_timeout() -> float | None:
-    """Return what `stall_timeout` has set here, for a process on another machine."""
+    """Return the value of `stall_timeout`, for a process on another machine."""
     return _timeout.get()
 
 
@@ -60,7 +60,7 @@ class StallLimit:
         self._longest = 0.0
 
     def observe(self, silent_s: float) -> None:
-        """Learn from a silence that a sign of life has ended."""
+        """Use the length of a silence that ended with a sign of life."""
         self._longest = max(self._longest, silent_s)
 
     @property
@@ -80,7 +80,7 @@ class Watch:
         self._checked_at = time.monotonic()
 
     def update(self) -> None:
-        """Count the time since the last call, at most five seconds: callers call this every second."""
+        """Add the time since the last call, at most five seconds, because this is called every second."""
         now = time.monotonic()
         step, self._checked_at = min(now - self._checked_at, _LONGEST_STEP_S), now
         self.silent_s += step
@@ -91,13 +91,13 @@ class Watch:
             self.restart()
 
     def restart(self) -> None:
-        """Begin a new silence: there was a sign of life."""
+        """Begin a new silence after a sign of life."""
         self._limit.observe(self.silent_s)
         self.silent_s = 0.0
 
     @property
     def is_stalled(self) -> bool:
-        """True if the silence is too long. The silence of a process that somebody has stopped ends."""
+        """True if the silence is too long. For a process that a user has stopped, it begins again."""
         if self.silent_s <= self._limit.seconds:
             return False
         if self._worker.is_stopped():
@@ -115,8 +115,8 @@ def receive(worker: WorkerProcess, what: str, fix: str = "") -> Any:
     """Return the next message, as `WorkerProcess.receive` does; raise Stalled if the process hangs.
 
     Args:
-        what: `the process that prepares the dataset 'mnist'`, for the message of the error.
-        fix: the last sentence of that message.
+        what: the process in the error message, such as `the process that prepares the dataset 'mnist'`.
+        fix: the last sentence of the message.
     """
     timeout = _timeout.get()
     limit = _CALL_TIMEOUT_S if timeout is None else timeout
@@ -164,7 +164,7 @@ def _stack_of(worker: WorkerProcess, silent_s: float) -> str:
 
 
 def _place(stack: str) -> str:
-    """Return the last call in a plugin's code, `at net.py:12, in build`, else the last call of all."""
+    """Return the last call in a plugin's code, `at net.py:12, in build`, else the last call in any code."""
     threads = re.split(r"^(?:Current thread|Thread) 0x.*$", stack, flags=re.MULTILINE)[1:]
     frames = [re.findall(r'^  File "(.+)", line (\d+) in (.+)$', one, re.MULTILINE) for one in threads]
     frames = [one for one in frames if one][::-1]  # the main thread first

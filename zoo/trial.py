@@ -1,6 +1,6 @@
-"""The configuration of one trial: everything it needs to train, as plain JSON.
+"""The configuration of one trial: everything that its training needs, as plain JSON.
 
-A trial depends on neither its study nor Optuna nor MLflow: the same configuration trains the same
+A trial does not depend on its study, Optuna or MLflow: the same configuration trains the same
 network in a local process, on a cluster and in a test.
 """
 
@@ -24,7 +24,7 @@ EPOCH_METRICS = {
     "accuracy": "maximize",
     "loss": "minimize",
 }
-METRIC_BOUNDS = {  # the lowest and the highest value, where it is known
+METRIC_BOUNDS = {  # the lowest and the highest value, if known
     **dict.fromkeys(("val_loss", "loss"), (0.0, math.inf)),
     **dict.fromkeys(("val_accuracy", "accuracy", "val_balanced_accuracy", "val_macro_f1"), (0.0, 1.0)),
     **dict.fromkeys(("val_auc", "val_top5_accuracy", "val_calibration_error"), (0.0, 1.0)),
@@ -48,7 +48,7 @@ def format_value(metric: str, value: float) -> str:
 def parameter_text(value: Any, separator: str = ", ") -> str:
     """Return the value of a parameter as text: `0.001`, `32, 64`, `adam`, `true`."""
     if isinstance(value, bool):
-        return str(value).lower()  # as in a study file
+        return str(value).lower()  # the form of study files
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):
@@ -76,14 +76,14 @@ class TrialConfig:
     Args:
         digest: SHA-256 of the dataset's content; it names the dataset's folder in the cache.
         validation: `{"fraction": 0.1, "seed": 0}` for one validation split, `{"folds": 5, "seed": 0}`
-            for cross-validation. With groups, also `group`, the setting, and `group_digest`, the SHA-256 of
-            the groups that it gave.
+            for cross-validation. With groups, also `group` (the setting) and `group_digest` (the SHA-256 of
+            the resulting groups).
         training: keyword arguments of `zoo.training.fit`.
         objective: the metric that decides which epoch is best, in `direction`.
-        seed: of the initial weights, the shuffling and the augmentation.
-        measures: further results that the summary of the trial must contain: `latency_ms`, or a
+        seed: the seed of the initial weights, the shuffling and the augmentation.
+        measures: other results that the summary of the trial must contain: `latency_ms`, or a
             metric of the best epoch other than the objective.
-        max_parameters: a network with more is not trained.
+        max_parameters: a larger network is not trained.
         plugins: version of each plugin in use, by `DISTRIBUTION:PLUGIN`; empty in records of older
             versions of zoo.
         inactive: parameters that have no effect because their `when` condition does not hold, such as
@@ -119,9 +119,9 @@ class TrialConfig:
         return self.seed if fold == 1 else derived_seed(f"{self.seed}/{fold}")
 
     def as_json(self) -> dict[str, Any]:
-        """Return dicts, lists and scalars, from which `from_json` makes an equal configuration.
+        """Return dicts, lists and scalars, from which `from_json` creates an equal configuration.
 
-        `measures`, `max_parameters` and `inactive` are left out where they are empty.
+        `measures`, `max_parameters` and `inactive` are left out if they are empty.
         """
         document: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         for name in ("measures", "max_parameters", "inactive"):
@@ -131,9 +131,9 @@ class TrialConfig:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TrialConfig:
-        """Return the configuration that `as_json` described, with lists as tuples again.
+        """Return the configuration from the result of `as_json`, with lists as tuples again.
 
-        `document` may be the content of a `config.json`, with its checksum.
+        `document` may be the content of a `config.json`, including its checksum.
         """
         document = as_tuples({key: value for key, value in document.items() if key != CHECKSUM_KEY})
         configs = {
@@ -159,7 +159,7 @@ def parameter_prefix(kind: str, name: str, architecture: str) -> str:
 
 
 def derived_seed(name: str) -> int:
-    """Return a seed from 0 to 2**31 - 1 that depends on `name` only."""
+    """Return a seed from 0 to 2**31 - 1 that depends only on `name`."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
 
 
@@ -173,7 +173,7 @@ def registered_metrics(metrics: Iterable[str]) -> dict[str, str]:
 
 
 def test_metric(metric: str) -> str:
-    """Return the name of a metric on the test split: `test_auc` for `val_auc`, and for `auc`."""
+    """Return the name of a metric on the test split: `test_auc` for `val_auc` and for `auc`."""
     return f"test_{metric.removeprefix('val_')}"
 
 
