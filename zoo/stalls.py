@@ -38,8 +38,8 @@ class Stalled(ZooError):
 def stall_timeout(seconds: float | None) -> Iterator[None]:
     """Set the time without a sign of life after which a worker process is killed.
 
-    None, the default, means 30 minutes for a trial, or ten times the longest silence of a trial so far if that
-    is longer, and two hours for a dataset or another call. `math.inf` means no limit.
+    None, the default, means 30 minutes for a trial, or ten times the longest silence of a trial so far if
+    that is longer, and two hours for a dataset or another call. `math.inf` means no limit.
     """
     token = _timeout.set(seconds)
     try:
