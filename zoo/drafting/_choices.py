@@ -142,7 +142,7 @@ def _conv_net(facts: Facts, num_train: int) -> Table:
 
 def _network_comment(facts: Facts, num_train: int) -> str:
     size = "a small" if num_train < SMALL else "a medium" if num_train < MEDIUM else "a large"
-    text = f"{num_train:,} training images: {size} convolutional network, with searched depth and width."
+    text = f"{num_train:,} training images: {size} convolutional network; its depth and width are searched."
     if facts.is_color and facts.side >= 32 and num_train < LARGE:
         text += (
             " With ImageNet's weights, which Keras downloads, a pretrained network is usually better on "
