@@ -125,8 +125,7 @@ def augmentation(
     columns = max(min(_VERSION_COLUMNS, len(versions)) + 1, len(originals))
     page_width = left + columns * step_x + 10 + MARGIN
     page = Page(page_width, lower + 2 * step_y + MARGIN - _GAP, title, subtitle)
-    plural = "s" if len(versions) > 1 else ""
-    page.text(MARGIN, upper - 13, f"{len(versions)} version{plural} of one image", weight="bold")
+    page.text(MARGIN, upper - 13, f"{count_text(len(versions), 'version')} of one image", weight="bold")
     page.text(MARGIN, upper + height / 2, "original", size=_SIZE)
     page.tile(make_tile(original, _VERSION_BOX), upper, left)
     for number, image in enumerate(versions):
