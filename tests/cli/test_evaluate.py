@@ -134,7 +134,7 @@ def test_mistakes_are_written_to_a_file(calls, in_tmp, arguments):
     lines = (in_tmp / "wrong.csv").read_text().splitlines()
     expected = ["image,label,prediction,probability,probability_of_label", "c.png,dog,cat,0.7,0.3"]
     assert lines == expected
-    assert "1 of 4 images are wrong: wrong.csv" in done.stderr
+    assert "1 of 4 images is wrong: wrong.csv" in done.stderr
 
 
 def test_full_disk_leaves_the_old_file(calls, in_tmp, monkeypatch):

@@ -105,6 +105,13 @@ class TestTune:
         )
         assert rest == (["no trial was completed; see why with: zoo compare example"] if best is None else [])
 
+    def test_single_rejected_trial_has_singular_nouns(self, printed):
+        result = tuned(rejected=1, max_parameters=100_000)
+        _, (too_large, *_), _ = printed(tune_command.command, "tune", result, "--quiet")
+        assert too_large == (
+            "1 of 4 trials was not trained: its network has more than 100,000 parameters (max_parameters)"
+        )
+
     def test_deleted_trials_are_said(self, printed):
         result = tuned(best=None, deleted=[1, 3], done=5)
         stdout, stderr, status = printed(tune_command.command, "tune", result, "--quiet")
@@ -136,6 +143,10 @@ class TestTune:
         assert stderr == [
             "stopped with 2 of 4 trials done; resume with: zoo example --storage postgresql://ada:***@host/db"
         ]
+
+    def test_stopped_study_of_one_trial_has_singular_noun(self, printed):
+        _, (line,), _ = printed(tune_command.command, "tune", tuned(interrupted=130, done=0, total=1))
+        assert line.startswith("stopped with 0 of 1 trial done; resume with: ")
 
     def test_typed_command_is_recorded_without_passwords(self, printed):
         printed(tune_command.command, "tune", tuned())

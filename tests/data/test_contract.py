@@ -150,6 +150,7 @@ def test_fix_for_images_satisfies_the_contract(images, fix):
         (np.zeros(6), 'train labels: expected integers, got float64. Use `labels.astype("int64")`.'),
         (np.zeros(6, bool), 'train labels: expected integers, got bool. Use `labels.astype("int64")`.'),
         (np.zeros(5, int), "train: expected as many labels as images, got 5 labels for 6 images"),
+        (np.zeros(1, int), "train: expected as many labels as images, got 1 label for 6 images"),
         (
             np.array([1, 2, 3] * 2),
             "train labels: expected 0 to 2 for 3 class names, got 1 to 3. Use `labels - 1`.",
@@ -226,5 +227,5 @@ def test_of_many_absent_classes_five_are_named():
 
 def test_names_are_as_many_as_images():
     images, labels = np.zeros((2, 4, 4, 1), np.uint8), np.array([0, 1])
-    with pytest.raises(DataError, match="train: expected as many names as images, got 1 names for 2 images"):
+    with pytest.raises(DataError, match="train: expected as many names as images, got 1 name for 2 images"):
         check_contract(Dataset(Split(images, labels, names=["a.png"]), class_names=("x", "y")))

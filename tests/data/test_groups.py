@@ -239,6 +239,9 @@ def test_groups_in_two_official_splits_give_a_warning(tmp_path):
         "3 of 4 test images belong to groups that are also in train, such as 'p00', so the score is too high "
         "for new groups. If the dataset cuts this split, set group in [dataset], too."
     )
+    one = Split(test.images[2:], test.labels[2:], {"person": ["new", "p01"]})
+    _, warning = prepare_groups(tmp_path, save_dataset(tmp_path, dataset), replace(dataset, test=one), FIFTH)
+    assert warning.startswith("1 of 2 test images belongs to groups that are also in train, such as 'p01'")
     dataset = replace(dataset, test=replace(test, columns={}))
     _, warning = prepare_groups(tmp_path, save_dataset(tmp_path, dataset), dataset, FIFTH)
     assert warning.startswith('The groups of the test split are unknown: [validation] group = "person": ')
@@ -253,6 +256,21 @@ def test_class_with_fewer_groups_than_folds_gives_a_warning(tmp_path):
         "Class 'ill' (2 groups) has fewer groups than there are folds (3), so some folds are validated "
         "without it."
     )
+
+
+@pytest.mark.parametrize(
+    ("few", "start"),
+    [
+        ([["p00"]], "Class 'well' (1 group) has fewer groups than there are folds (3)"),
+        ([["p00"], ["p01"]], "Class 'well' (1 group) and 1 other class have fewer groups than"),
+    ],
+)
+def test_single_group_and_class_have_singular_nouns(tmp_path, few, start):
+    dataset, person = people()
+    labels = np.array([next((few.index(of) for of in few if one in of), len(few)) for one in person])
+    names = ["well", "ill", "unknown"][: len(few) + 1]
+    dataset = replace(dataset, train=replace(dataset.train, labels=labels), class_names=names)
+    assert prepare_groups(tmp_path, save_dataset(tmp_path, dataset), dataset, THREE)[1].startswith(start)
 
 
 def test_splits_are_described_with_classes_and_groups(tmp_path):

@@ -35,7 +35,7 @@ def test_identical_images_across_splits_are_counted():
     found = dataset(split([1, 2]), validation=split([2, 3]), test=split([3]))
     assert image_warnings(found) == (
         "1 of 2 validation images has the same pixels as a train image, such as image 0 of validation and "
-        "image 1 of train. 1 of 1 test images has the same pixels as a validation image, such as "
+        "image 1 of train. 1 of 1 test image has the same pixels as a validation image, such as "
         "image 0 of test and image 1 of validation."
     )
 

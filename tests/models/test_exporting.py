@@ -147,7 +147,7 @@ class TestComparison:
         (tmp_path / "photos").mkdir()
         Image.fromarray(images[0, ..., 0].astype("uint8")).save(tmp_path / "photos" / "0.png")
         result = export(lonely(monkeypatch), "litert-int8", images=["photos"])
-        assert (result.calibration, result.accuracies) == ("1 images of --images", None)
+        assert (result.calibration, result.accuracies) == ("1 image of --images", None)
 
     def test_wrong_answers_are_reported(self, found, export, monkeypatch, capsys):
         run = FORMATS["keras"].run

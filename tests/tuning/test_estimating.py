@@ -44,6 +44,16 @@ def test_table_has_data_space_and_times():
     ]
 
 
+def test_single_trial_and_parameter_have_singular_nouns():
+    timing = replace(TIMING, batch_size=1)
+    single = replace(RUN, searched=["training.learning_rate"], timing=timing, trials=1, timeout=60.0)
+    rows = dict(single.rows())
+    assert rows["searched"] == "1 parameter: training.learning_rate"
+    assert rows["a batch"] == "4 ms (1 image)"
+    assert rows["the study"] == "12s at most: 1 trial, one at a time, none pruned"
+    assert rows["within 1m"] == "about 1 of 1 trial"
+
+
 @pytest.mark.parametrize(("timeout", "number"), [(60.0, 5), (1.0, 1), (9000.0, 20)])
 def test_timeout_has_its_number_of_trials(timeout, number):
     limited = replace(RUN, timeout=timeout)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import common
+from zoo.errors import count_text
 
 if TYPE_CHECKING:
     from zoo.tuning import Confirmation, Finalist
@@ -42,7 +43,7 @@ def command(quiet: bool, as_json: bool, **options: Any) -> int:
     done = sum(len(one.values) for one in result.finalists)
     if result.interrupted is not None:
         total = result.seeds * len(result.finalists)
-        common.print_note(f"stopped with {done} of {total} runs done; continue with: {typed}")
+        common.print_note(f"stopped with {done} of {count_text(total, 'run')} done; continue with: {typed}")
         return result.interrupted
     if as_json:
         rows = [{**asdict(one), "mean": one.mean, "std": one.std} for one in result.finalists]

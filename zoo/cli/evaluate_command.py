@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import common
+from zoo.errors import count_text
 
 if TYPE_CHECKING:
     from zoo.evaluation import Evaluation
@@ -84,7 +85,8 @@ def command(
 def _write_mistakes(result: Evaluation, path: Path) -> None:
     mistakes = result.mistakes
     common.write_csv(mistakes, path, "--mistakes")
-    common.print_note(f"{len(mistakes):,} of {result.images:,} images are wrong: {path}")
+    are = "is" if len(mistakes) == 1 else "are"
+    common.print_note(f"{len(mistakes):,} of {count_text(result.images, 'image')} {are} wrong: {path}")
 
 
 def _document(result: Evaluation) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _document(result: Evaluation) -> dict[str, Any]:
 
 
 def _print_scores(result: Evaluation) -> None:
-    click.echo(f"{result.name} of {result.study}, {result.images:,} images of the test split")
+    click.echo(f"{result.name} of {result.study}, {count_text(result.images, 'image')} of the test split")
     for metric, value in result.metrics.items():
         click.echo(f"{metric} {value:.4f}")
     click.echo()
@@ -112,7 +114,7 @@ def _print_scores(result: Evaluation) -> None:
 def _print_everything(result: Evaluation) -> None:
     source = f" ({result.source})" if result.source else ""
     part = "all splits" if result.split == "all" else f"the {result.split} split"
-    click.echo(f"{result.name} on {result.dataset}{source}, {result.images:,} images of {part}")
+    click.echo(f"{result.name} on {result.dataset}{source}, {count_text(result.images, 'image')} of {part}")
     low, high = result.interval
     notes = {"accuracy": f"95 % interval {low:.4f} to {high:.4f}"}
     metrics = result.metrics.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli import common
+from zoo.errors import count_text
 
 if TYPE_CHECKING:
     from zoo.models import Exported
@@ -67,7 +68,7 @@ def _print(result: Exported) -> None:
     if result.accuracies is not None:
         original, exported, count = result.accuracies
         change = f"{original:.4f} -> {exported:.4f} ({exported - original:+.4f})"
-        rows.append([f"accuracy on {count:,} images", change])
+        rows.append([f"accuracy on {count_text(count, 'image')}", change])
     if result.calibration:
         rows.append(["int8 ranges", f"from {result.calibration}"])
     common.print_table(rows)

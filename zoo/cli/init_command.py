@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zoo.cli import common
+from zoo.errors import count_text
 
 if TYPE_CHECKING:
     from zoo.drafting import StudyFile
@@ -48,6 +49,7 @@ def print_study_file(study: StudyFile, *, err: bool = False) -> None:
     if study.warning:
         common.print_warning(study.warning)
     click.echo(
-        f"wrote {study.path}: {study.trials} trials of up to {study.epochs} epochs, {study.time} by estimate",
+        f"wrote {study.path}: {count_text(study.trials, 'trial')} of up to "
+        f"{count_text(study.epochs, 'epoch')}, {study.time} by estimate",
         err=err,
     )

@@ -14,7 +14,7 @@ import zoo
 from zoo.cli import common
 from zoo.cli.common import Command
 from zoo.cli.group import Group
-from zoo.errors import ZooError
+from zoo.errors import ZooError, count_text
 from zoo.registry import Registry
 from zoo.study import known_studies
 
@@ -292,15 +292,14 @@ def _table_text(table: pd.DataFrame, shown: pd.DataFrame) -> str:
     filled = shown.astype(object).where(shown.notna(), "")
     text = filled.to_string(index=False, float_format=lambda value: f"{value:.3f}")
     more = len(table) - len(shown)
-    return (
-        f"{text}\n({more:,} more rows; --csv FILE writes every suspicious image)" if more > 0 else str(text)
-    )
+    note = f"\n({count_text(more, 'more row')}; --csv FILE writes every suspicious image)"
+    return f"{text}{note if more > 0 else ''}"
 
 
 def _write_csv(table: pd.DataFrame, path: Path | None) -> None:
     if path is not None:
         common.write_csv(table, path, "--csv")
-        common.print_note(f"{len(table):,} rows in {path}")
+        common.print_note(f"{count_text(len(table), 'row')} in {path}")
 
 
 def _print_next(arguments: str, purpose: str) -> None:

@@ -19,6 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from zoo.errors import count_text
 from zoo.events import EpochEnd, Progress
 from zoo.redaction import redact
 from zoo.study import Objective
@@ -187,7 +188,7 @@ class LiveDisplay(Display):
         row.add_row(
             Text(self._study, style="bold"),
             ProgressBar(total=self._total, completed=self._done, width=24),
-            Text(f"{self._done}/{self._total} trials"),
+            Text(f"{self._done}/{count_text(self._total, 'trial')}"),
             Text(best, style="green"),
             Text(self._time_text(), style="dim"),
         )

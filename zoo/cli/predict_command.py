@@ -82,7 +82,7 @@ def _rows(
     """Yield a row for each image; add those that cannot be read to `skipped`."""
     display.phase(f"predicting {count_text(len(files), 'image')} …")
     for done, prediction in enumerate(classifier.predictions(files, batch_size), start=1):
-        display.preparing(f"{done:,} of {len(files):,} images", done / len(files))
+        display.preparing(f"{done:,} of {count_text(len(files), 'image')}", done / len(files))
         if prediction.probabilities is None:
             skipped.append(f"{prediction.image}: {prediction.problem}")
         else:

@@ -12,6 +12,7 @@ import click
 
 from zoo.cli import common
 from zoo.cli.init_command import print_study_file
+from zoo.errors import count_text
 
 if TYPE_CHECKING:
     from zoo.tuning import TuneResult
@@ -79,16 +80,14 @@ def command(quiet: bool, dry_run: bool, **options: Any) -> int:
         return 0
     result = tune(**options, display=common.display(quiet), command=typed)
     if result.interrupted is not None:
-        common.print_note(f"stopped with {result.done} of {result.total} trials done; resume with: {typed}")
+        total = count_text(result.total, "trial")
+        common.print_note(f"stopped with {result.done} of {total} done; resume with: {typed}")
         return result.interrupted
     if result.stopped:
         can_resume = result.stopped.startswith("timeout") and result.done < result.total
         common.print_note(result.stopped + (f"; resume with: {typed}" if can_resume else ""))
     if result.rejected:
-        common.print_note(
-            f"{result.rejected} of {result.done} trials were not trained: "
-            f"their networks have more than {result.max_parameters:,} parameters (max_parameters)"
-        )
+        common.print_note(_rejected_text(result))
     if result.best is None:
         if result.deleted:
             common.print_note(no_complete_trial(result.study, result.deleted))
@@ -127,6 +126,14 @@ def _study_of(study: str, overrides: Sequence[str], quiet: bool) -> str:
     if not quiet:
         print_study_file(written, err=True)
     return str(written.path)
+
+
+def _rejected_text(result: TuneResult) -> str:
+    were, networks = ("was", "its network has") if result.rejected == 1 else ("were", "their networks have")
+    return (
+        f"{result.rejected} of {count_text(result.done, 'trial')} {were} not trained: "
+        f"{networks} more than {result.max_parameters:,} parameters (max_parameters)"
+    )
 
 
 def _test_score(result: TuneResult) -> str:

@@ -91,21 +91,22 @@ def _check_split(name: str, split: Any, num_classes: int) -> None:
         raise DataError(f"{name}: expected a zoo.Split, got {type(split).__name__}")
     _check_images(f"{name} images", split.images)
     _check_labels(f"{name} labels", split.labels, num_classes)
+    images = count_text(len(split.images), "image")
     if len(split.images) != len(split.labels):
         raise DataError(
             f"{name}: expected as many labels as images, "
-            f"got {len(split.labels)} labels for {len(split.images)} images"
+            f"got {count_text(len(split.labels), 'label')} for {images}"
         )
     for column, values in split.columns.items():
         if len(values) != len(split.images):
             raise DataError(
                 f"{name} columns[{column!r}]: expected one value per image, "
-                f"got {len(values)} values for {len(split.images)} images"
+                f"got {count_text(len(values), 'value')} for {images}"
             )
     if split.names is not None and len(split.names) != len(split.images):
         raise DataError(
             f"{name}: expected as many names as images, "
-            f"got {len(split.names)} names for {len(split.images)} images"
+            f"got {count_text(len(split.names), 'name')} for {images}"
         )
 
 

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from zoo.data.images import BIT_DEPTH, is_deep_image, read_header, read_image_and_size
 from zoo.data.reporting import progress
 from zoo.data.table_pixels import DARK, MAX_SIDE
-from zoo.errors import ImageError, ZooError, listed, shape_text
+from zoo.errors import ImageError, ZooError, count_text, listed, shape_text
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -88,12 +88,12 @@ class ImageDecoder:
         # Pillow releases Python's lock while it decodes.
         with _temporary_file(shape) as file, ThreadPoolExecutor() as pool:
             decoding = pool.map(partial(decode, file=file), range(len(sources)))
-            step = f"decoding {len(sources):,} images"
+            step = f"decoding {count_text(len(sources), 'image')}"
             problems = list(filter(None, progress(decoding, step, total=len(sources))))
             arrays = np.memmap(file, np.uint8, "r+", shape=shape)
         if problems:
             raise ZooError(
-                f"{len(problems):,} of {len(sources):,} images in {where} cannot be read: "
+                f"{len(problems):,} of {count_text(len(sources), 'image')} in {where} cannot be read: "
                 f"{listed(problems, 5)}. Replace or remove them."
             )
         return arrays
@@ -138,9 +138,10 @@ class ImageDecoder:
         which = f"No pixel of the images in {where} is brighter than {limit} of 255."
         if len(dark) < len(images):
             example = f", such as {names[first]}" if len(names) else ""
+            have = "has" if len(dark) == 1 else "have"
             which = (
-                f"{len(dark):,} of {len(images):,} images in {where} have no pixel brighter than {limit} of "
-                f"255{example}."
+                f"{len(dark):,} of {len(images):,} images in {where} {have} no pixel brighter than {limit} "
+                f"of 255{example}."
             )
         used = self.bit_depth - 8 + limit.bit_length()
         if used <= 8 or (sources and not _is_deep(sources[first])):
@@ -212,7 +213,7 @@ def _temporary_file(shape: tuple[int, ...]) -> Iterator[IO[bytes]]:
 
 def _no_space(shape: tuple[int, ...], reason: str | None) -> ZooError:
     return ZooError(
-        f"no space for {shape[0]:,} images of {shape_text(shape[1:])} ({math.prod(shape) / 1e9:.1f} GB) in "
-        f"{tempfile.gettempdir()}: {reason}. "
+        f"no space for {count_text(shape[0], 'image')} of {shape_text(shape[1:])} "
+        f"({math.prod(shape) / 1e9:.1f} GB) in {tempfile.gettempdir()}: {reason}. "
         "Set TMPDIR to a folder with more space, or set a smaller image_size."
     )

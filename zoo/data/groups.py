@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data.columns import plain_columns
 from zoo.data.dataset import Dataset, Split
-from zoo.errors import DataError, did_you_mean
+from zoo.errors import DataError, count_text, did_you_mean
 from zoo.files import write_atomically
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _matches(split: Split, expression: re.Pattern[str], where: str) -> list[Any]
     missing = [row for row, value in enumerate(values) if value is None]
     if len(missing) == len(values):
         raise DataError(
-            f"{where}: it matches none of the {len(values):,} names of images, such as "
+            f"{where}: it matches none of the {count_text(len(values), 'name')} of images, such as "
             f"{_name_of(split, 0)}. Correct the expression."
         )
     if missing:
@@ -147,7 +147,7 @@ def _matches(split: Split, expression: re.Pattern[str], where: str) -> list[Any]
 
 
 def _images_text(count: int, total: int) -> str:
-    return f"{count:,} of {total:,} images {'has' if count == 1 else 'have'}"
+    return f"{count:,} of {count_text(total, 'image')} {'has' if count == 1 else 'have'}"
 
 
 def _name_of(split: Split, row: int) -> str:
@@ -190,8 +190,9 @@ def shared_group_warning(groups: Groups) -> str:
         if name != "train" and is_shared.any():
             first = int(np.flatnonzero(is_shared)[0])
             shared = groups.names[int(codes[first])]
+            number, images = int(is_shared.sum()), count_text(len(codes), f"{name} image")
             sentences.append(
-                f"{int(is_shared.sum()):,} of {len(codes):,} {name} images belong to groups that are also in "
+                f"{number:,} of {images} {'belongs' if number == 1 else 'belong'} to groups that are also in "
                 f"train, such as '{shared}', so the score is too high for new groups. If the dataset cuts "
                 "this split, set group in [dataset], too."
             )

@@ -13,7 +13,7 @@ from zoo.data.contract import check_class_names
 from zoo.data.dataset import Dataset, Split
 from zoo.data.table_columns import label_key
 from zoo.data.table_pixels import dark_warning
-from zoo.errors import DataError, one_line
+from zoo.errors import DataError, count_text, one_line
 
 Array = np.ndarray[Any, Any]
 
@@ -41,10 +41,8 @@ def dataset_of_arrays(
         images[split] = _to_images(x, x_name, scale)
         labels[split] = checked_labels(as_array(y, y_name), y_name, f"use `{y_name}.argmax(axis=1)`.")
         if len(images[split]) != len(labels[split]):
-            raise DataError(
-                f"{y_name}: expected one label per image of {x_name}, got {len(labels[split]):,} labels for "
-                f"{len(images[split]):,} images."
-            )
+            got = f"{count_text(len(labels[split]), 'label')} for {count_text(len(images[split]), 'image')}"
+            raise DataError(f"{y_name}: expected one label per image of {x_name}, got {got}.")
         if split == "train" and scale is None:
             warnings.append(dark_warning(x_name, images[split]))
     names = {split: arrays[split][2] for split in labels}

@@ -151,8 +151,8 @@ def _fact(split_name: str, split: Split, position: int) -> ImageFact:
 def _describe_constant(split_name: str, total: int, images: list[ImageFact]) -> str:
     are = "is" if len(images) == 1 else "are"
     return (
-        f"{len(images):,} of {total:,} {split_name} images {are} constant, with the same value in every "
-        f"pixel, such as {images[0].name}."
+        f"{len(images):,} of {count_text(total, f'{split_name} image')} {are} constant, with the same value "
+        f"in every pixel, such as {images[0].name}."
     )
 
 
@@ -169,6 +169,6 @@ def _describe_splits(names: tuple[str, str], total: int, pairs: list[tuple[Image
     image, other = pairs[0]
     have = "has" if len(pairs) == 1 else "have"
     return (
-        f"{len(pairs):,} of {total:,} {names[0]} images {have} the same pixels as a {names[1]} image, "
-        f"such as {image.name} and {other.name}."
+        f"{len(pairs):,} of {count_text(total, f'{names[0]} image')} {have} the same pixels as a {names[1]} "
+        f"image, such as {image.name} and {other.name}."
     )

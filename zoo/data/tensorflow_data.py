@@ -14,7 +14,7 @@ from zoo.data.arrays import is_one_hot, to_images
 from zoo.data.dataset import Dataset, Split
 from zoo.data.memory import as_array, checked_labels, number_labels
 from zoo.data.table_pixels import dark_warning
-from zoo.errors import DataError, one_line
+from zoo.errors import DataError, count_text, one_line
 
 Array = np.ndarray[Any, Any]
 INFINITE = -1  # `tf.data.INFINITE_CARDINALITY`
@@ -103,7 +103,8 @@ class _Spool:
         if y.ndim == 0:
             x, y = x[None], y[None]
         if x.ndim in (3, 4) and len(x) != len(y):
-            raise DataError(f"{name}: expected one label per image, got {len(y)} labels for {len(x)} images.")
+            got = f"{count_text(len(y), 'label')} for {count_text(len(x), 'image')}"
+            raise DataError(f"{name}: expected one label per image, got {got}.")
         images = self._pixels(x, f"{name}, images")
         self._labels.append(checked_labels(_integers(y), f"{name}, labels", ONE_HOT_FIX))
         self._shape = self._shape or images.shape[1:]

@@ -190,10 +190,11 @@ def _few_group_warning(dataset: Dataset, groups: Groups, folds: int) -> str:
     few = [label for label, count in num_groups.items() if count < folds]
     if not few:
         return ""
-    more = f" and {len(few) - 1} other classes" if len(few) > 1 else ""
+    more = f" and {len(few) - 1} other {'class' if len(few) == 2 else 'classes'}" if len(few) > 1 else ""
+    has = "has" if len(few) == 1 else "have"
     return (
-        f"Class '{dataset.class_names[few[0]]}' ({num_groups[few[0]]} groups){more} has fewer groups than "
-        f"there are folds ({folds}), so some folds are validated without it."
+        f"Class '{dataset.class_names[few[0]]}' ({count_text(num_groups[few[0]], 'group')}){more} {has} "
+        f"fewer groups than there are folds ({folds}), so some folds are validated without it."
     )
 
 

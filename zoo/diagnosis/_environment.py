@@ -53,7 +53,7 @@ def check_device() -> Iterator[Finding]:
         fix = "pip install 'keras-zoo[gpu]'" if name == "tensorflow" else f"install {name} for CUDA"
         yield Finding("device", False, text, fix)
     else:
-        yield Finding("device", True, f"{device} ({backend.available_cores()} cores)")
+        yield Finding("device", True, f"{device} ({count_text(backend.available_cores(), 'core')})")
 
 
 def check_plugins() -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.data.verification import verify_dataset
 from zoo.diagnosis._finding import Finding
 from zoo.diagnosis._stores import optuna_study
-from zoo.errors import StudyError, ZooError, did_you_mean
+from zoo.errors import StudyError, ZooError, count_text, did_you_mean
 from zoo.files import STATE_DIR
 from zoo.record import StudyDirectory, find_damage
 from zoo.tracking import Store, trial_states
@@ -38,8 +38,8 @@ def check_study(name: str, store: Store | None) -> Iterator[Finding]:
             findings += list(check(directory, store))
         except ZooError as error:
             findings.append(Finding(subject, False, str(error)))
-    number = len(directory.numbers())
-    yield from findings or [Finding(subject, True, f"{number} trials, the same in its logs and databases")]
+    trials = count_text(len(directory.numbers()), "trial")
+    yield from findings or [Finding(subject, True, f"{trials}, the same in its logs and databases")]
 
 
 def _damage(directory: StudyDirectory, _: Store | None) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from zoo.drafting._image_files import ImageFiles, find_image_files
 from zoo.drafting._name_groups import find_name_groups
 from zoo.drafting._sizes import image_size_for
 from zoo.drafting._sources import Source, locate
-from zoo.errors import SpaceError, ZooError
+from zoo.errors import SpaceError, ZooError, count_text
 from zoo.record import StudyDirectory, create_folder
 from zoo.registry import Component, Registry
 from zoo.trial import PluginConfig
@@ -83,7 +83,7 @@ class Reader:
         files = find_image_files(self._component, self._parameters)
         if files is None:
             return None
-        self._display.phase(f"{files.count:,} image files, {files.sizes_text()} pixels")
+        self._display.phase(f"{count_text(files.count, 'image file')}, {files.sizes_text()} pixels")
         size = image_size_for(files)
         if size is not None:
             reason = f"the files have {files.sizes_text()}"

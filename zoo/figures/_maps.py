@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zoo.errors import count_text
 from zoo.figures._page import GREY, HEADER, MARGIN, Key, Page, plain_style
 from zoo.figures._pixels import Pixels, colored, make_tile, resize, signed_shades
 from zoo.figures._text import shorten, text_width
@@ -87,7 +88,7 @@ def filters(kernel: npt.NDArray[Any], path: Path, *, title: str, layer: str) -> 
     has_colors = channels == 3
     tiles = [_to_colors(weights) if has_colors else signed_shades(weights[:, :, 0]) for weights in drawn]
     facts = [
-        f"{layer}: {total} filters of {height}×{width}×{channels}",
+        f"{layer}: {count_text(total, 'filter')} of {height}×{width}×{channels}",
         f"the first {len(drawn)} are shown" if len(drawn) < total else "",
         f"the weights of the first of {channels} channels" if channels > 1 and not has_colors else "",
     ]
@@ -149,7 +150,7 @@ def layer_maps(
     label_width = max(_label_width(layer) for layer in selection)
     left = MARGIN + label_width + 12
     some = f"{len(selection)} of " if len(selection) < len(layers) else ""
-    facts = [f"{some}{len(layers)} layers, up to {MAPS_PER_LAYER} maps of each", subtitle]
+    facts = [f"{some}{count_text(len(layers), 'layer')}, up to {MAPS_PER_LAYER} maps of each", subtitle]
     page = Page(
         left + columns * step_x - _GAP + MARGIN,
         _TOP + (len(selection) + 1) * step_y + MARGIN,

@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo import figures
 from zoo.data import Dataset
-from zoo.errors import ZooError
+from zoo.errors import ZooError, count_text
 from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import augment
 from zoo.inspection._opening import find_source, open_source
@@ -156,5 +156,6 @@ def _open(
     path = output_path(output, Path(file_name.format(source.file_name)))
     display = display or PlainDisplay()
     opened = open_source(source, display).dataset
-    display.phase(f"{source.name}: {len(opened.train.labels):,} images of the training split")
+    images = count_text(len(opened.train.labels), "image")
+    display.phase(f"{source.name}: {images} of the training split")
     return source.name, path, opened

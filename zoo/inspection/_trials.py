@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from zoo import figures
 from zoo.data import Split
-from zoo.errors import StudyError
+from zoo.errors import StudyError, count_text
 from zoo.inspection import _network
 from zoo.inspection._figure import Figure, OptionalPath, image_at, output_path
 from zoo.inspection._network import LayerTable
@@ -78,7 +78,7 @@ def confusion(
     found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "confusion_matrix.png")
     split, names, probabilities = found.predictions()
-    found.print_images(f"{len(split.labels):,} images")
+    found.print_images(count_text(len(split.labels), "image"))
     predicted = probabilities.argmax(axis=1)
     return Figure(figures.confusion_matrix(split.labels, predicted, names, path, title=found.title))
 
@@ -101,7 +101,7 @@ def mistakes(
     found = _CompleteRun(study, trial, run, display)
     path = found.output_path(output, "mistakes.png")
     split, names, probabilities = found.predictions()
-    found.print_images(f"{len(split.labels):,} images")
+    found.print_images(count_text(len(split.labels), "image"))
     return Figure(figures.mistakes(split.images, split.labels, probabilities, names, path, title=found.title))
 
 
@@ -128,7 +128,7 @@ def predictions(
     split, names, probabilities = found.predictions()
     for number in images:
         image_at(split.images, number, "validation")
-    found.print_images(f"{len(split.labels):,} images")
+    found.print_images(count_text(len(split.labels), "image"))
     return Figure(
         figures.predictions(
             split.images, split.labels, probabilities, names, path, title=found.title, indices=images

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from zoo.data import Dataset, Split
 from zoo.data.images import read_image
-from zoo.errors import ImageError, ModelError, ZooError
+from zoo.errors import ImageError, ModelError, ZooError, count_text
 from zoo.files import check_writable, flush_to_disk, remove_leftovers, temporary_folder
 from zoo.models.finding import FoundModel
 from zoo.models.formats import FORMATS, convert, run
@@ -62,14 +62,17 @@ class Exported:
 @dataclass(frozen=True)
 class _Images:
     pixels: Array
-    description: str
+    origin: str  # `of the test split of mnist`
     labels: Array | None = None
+
+    def text(self, count: int) -> str:
+        return f"{count_text(count, 'image')} {self.origin}"
 
     def take(self, count: int) -> _Images:
         """Return at most `count` images, evenly spaced: datasets of folders are sorted by class."""
         indices = _evenly_spaced(len(self.pixels), count)
         labels = None if self.labels is None else self.labels[indices]
-        return _Images(np.asarray(self.pixels[indices]), self.description, labels)
+        return _Images(np.asarray(self.pixels[indices]), self.origin, labels)
 
 
 def export_model(
@@ -149,12 +152,12 @@ def _compare(
     return Exported(
         path=path,
         details_path=details_path,
-        images=f"{len(rows):,} {scored.description}",
+        images=scored.text(len(rows)),
         num_images=len(rows),
         largest_difference=float(np.abs(exported[rows] - original[rows]).max()),
         num_equal=int((exported[rows].argmax(axis=1) == original[rows].argmax(axis=1)).sum()),
         accuracies=accuracies,
-        calibration="" if calibration is None else f"{len(calibration.pixels):,} {calibration.description}",
+        calibration="" if calibration is None else calibration.text(len(calibration.pixels)),
     )
 
 
@@ -198,11 +201,11 @@ def _split_images(found: FoundModel, dataset: Dataset | None) -> _Images | None:
     if dataset is None:
         return None
     split, name = (dataset.test, "test") if dataset.test is not None else (dataset.train, "training")
-    return _labelled_images(split, f"images of the {name} split of {found.info.dataset}")
+    return _labelled_images(split, f"of the {name} split of {found.info.dataset}")
 
 
-def _labelled_images(split: Split, description: str) -> _Images:
-    return _Images(split.images, description, np.asarray(split.labels))
+def _labelled_images(split: Split, origin: str) -> _Images:
+    return _Images(split.images, origin, np.asarray(split.labels))
 
 
 def _calibration(
@@ -212,7 +215,7 @@ def _calibration(
     if not FORMATS[format].is_quantized:
         return None
     if dataset is not None:
-        images = _labelled_images(dataset.train, f"images of the training split of {found.info.dataset}")
+        images = _labelled_images(dataset.train, f"of the training split of {found.info.dataset}")
     elif given is not None:
         images = given
     else:
@@ -241,7 +244,7 @@ def _read_images(found: FoundModel, arguments: Sequence[str], display: Display) 
         display.problem(f"skipped {problem}")
     if not pixels:
         raise ZooError(f"--images: no image can be read: {'; '.join(problems)}.")
-    return _Images(np.stack(pixels), "images of --images")
+    return _Images(np.stack(pixels), "of --images")
 
 
 def _random_images(found: FoundModel) -> _Images:
@@ -249,7 +252,7 @@ def _random_images(found: FoundModel) -> _Images:
     if 0 in shape:
         raise ModelError(f"the model {found.name} does not say which image size it takes.")
     pixels = np.random.default_rng(0).integers(0, 256, (_NUM_COMPARED, *shape), np.uint8)
-    return _Images(pixels, "images of random pixels, because the model's dataset is not available")
+    return _Images(pixels, "of random pixels, because the model's dataset is not available")
 
 
 def _details(found: FoundModel, format: str) -> dict[str, Any]:

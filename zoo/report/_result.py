@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zoo.errors import count_text
 from zoo.metrics import calibration, confident_mistakes, wilson_interval
 from zoo.record import Run
 from zoo.report._images import image_address
@@ -177,12 +178,13 @@ def best_model(record: StudyRecord) -> BestModel | None:
     predicted = found.probabilities.argmax(axis=1)
     fit = calibration(labels, found.probabilities)
     wrong = int((predicted != labels).sum())
+    are = "is" if wrong == 1 else "are"
     return BestModel(
         run,
         parameters,
         [confusion(labels, predicted, names), reliability(fit)],
         _mistakes(found, names),
-        f"{wrong:,} of {len(labels):,} images of the {record.validation_name} are wrong.",
+        f"{wrong:,} of {count_text(len(labels), 'image')} of the {record.validation_name} {are} wrong.",
         f"expected calibration error {fit.error:.3f}",
     )
 

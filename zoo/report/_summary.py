@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import StudyError
+from zoo.errors import StudyError, count_text
 from zoo.logs import library_logs
 from zoo.report._plots import BEST_COLORS, FAINT, apply_style
 from zoo.report._record import StudyRecord, read_record
@@ -77,7 +77,7 @@ def _table(record: StudyRecord) -> str:
         for row in board.rows[:_MAX_ROWS]
     )
     more = len(board.rows) - _MAX_ROWS
-    note = f"<p>{more:,} more trials: <code>result.trials</code></p>" if more > 0 else ""
+    note = f"<p>{count_text(more, 'more trial')}: <code>result.trials</code></p>" if more > 0 else ""
     return f"<table style='font-size:13px'><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{note}"
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
+from zoo.errors import count_text
 from zoo.record import Run
 from zoo.report._record import StudyRecord
 from zoo.report._search_plots import by_importance
@@ -139,12 +140,12 @@ def pruning(record: StudyRecord) -> list[str]:
         trained += len(run.epochs)
         saved += not_trained
         seconds += not_trained * fmean(epoch.metrics.get("epoch_seconds", 0) for epoch in run.epochs)
-    trials = "1 trial was" if len(pruned) == 1 else f"{len(pruned):,} trials were"
+    trials, were = count_text(len(pruned), "trial"), "was" if len(pruned) == 1 else "were"
     share = f"{100 * saved / (trained + saved):.0f} % of their epochs"
     return [
-        f"{trials} pruned after {trained:,} epochs in total.",
-        f"That saved at most {saved:,} epochs ({share}), about {duration(seconds)} at the speed of each "
-        "trial. Pruning saved less if patience would have stopped some of these trials early.",
+        f"{trials} {were} pruned after {count_text(trained, 'epoch')} in total.",
+        f"That saved at most {count_text(saved, 'epoch')} ({share}), about {duration(seconds)} at the speed "
+        "of each trial. Pruning saved less if patience would have stopped some of these trials early.",
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zoo.errors import SpaceError
+from zoo.errors import SpaceError, count_text
 from zoo.space._domains import Choice, Float, Int, narrow_to_choices
 from zoo.space._values import (
     Condition,
@@ -124,7 +124,7 @@ class List:
         if self.length is None:
             return f"as many items as '{self.same_length_as}'"
         low, high = self.length
-        return f"{low} … {high} items" if low < high else "1 item" if low == 1 else f"{low} items"
+        return f"{low} … {high} items" if low < high else count_text(low, "item")
 
     def __str__(self) -> str:
         return f"{self._length_text()}, each {self.item}"

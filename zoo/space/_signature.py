@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import SpaceError, did_you_mean
+from zoo.errors import SpaceError, count_text, did_you_mean
 from zoo.space._domains import Choice, Float, Int
 from zoo.space._lists import List
 from zoo.space._plain import plain_domain
@@ -129,7 +129,8 @@ def _check_same_length(other: str, length: int, earlier: Mapping[str, Parameter]
         raise SpaceError(f"same_length_as names '{other}', which is not a List: {earlier[other].domain}.")
     expected = len(earlier[other].default)
     if length != expected:
-        raise SpaceError(f"its default has {length} items, but the default of '{other}' has {expected}.")
+        items = count_text(length, "item")
+        raise SpaceError(f"its default has {items}, but the default of '{other}' has {expected}.")
 
 
 def _check_earlier(

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.errors import SpaceError, did_you_mean
+from zoo.errors import SpaceError, count_text, did_you_mean
 from zoo.space._domains import Choice, Float, Int
 from zoo.space._lists import List
 from zoo.space._plain import Plain
@@ -174,9 +174,10 @@ class Space(dict[str, Parameter]):
         for parameter in parameters:
             _default(parameter)
             if narrowed.has_length_conflict(parameter.name):
+                items = count_text(len(parameter.default), "item")
                 raise SpaceError(
                     f"{parameter.name}: it has the length of '{parameter.same_length_as}', so fix "
-                    f"'{parameter.same_length_as}' to {len(parameter.default)} items too, or search both."
+                    f"'{parameter.same_length_as}' to {items} too, or search both."
                 )
         return narrowed
 

@@ -17,7 +17,7 @@ import numpy as np
 from zoo.data.contract import check_contract
 from zoo.data.prepare import prepare
 from zoo.data.store import digest_of, open_dataset
-from zoo.errors import DataError, SpaceError, ZooError, listed, shape_text
+from zoo.errors import DataError, SpaceError, ZooError, count_text, listed, shape_text
 from zoo.process import spawn_worker
 from zoo.registry import Component
 from zoo.testing import _workers
@@ -146,13 +146,14 @@ def separate_splits(subject: DatasetSubject) -> str:
         copies = [(index, *positions[digest]) for index, digest in enumerate(digests) if digest in positions]
         if copies:
             index, other, other_index = copies[0]
+            are = "is" if len(copies) == 1 else "are"
             raise subject.violation(
                 f"expected no image in two splits, but {len(copies):,} of the {len(split):,} {name} images "
-                f"are also in {other}, such as {name}[{index}], which equals {other}[{other_index}]; remove "
-                "the copies"
+                f"{are} also in {other}, such as {name}[{index}], which equals {other}[{other_index}]; "
+                "remove the copies"
             )
         positions |= {digest: (name, index) for index, digest in enumerate(digests)}
-    return f"{len(positions):,} different images"
+    return f"{count_text(len(positions), 'different image')}"
 
 
 @SUITE.check("contract")

@@ -258,7 +258,7 @@ def progress_text(num_tried: int, num_planned: int, noun: str) -> str:
     """Return `3 points`, or `2 of 3 points (time limit)`."""
     if num_tried == num_planned:
         return count_text(num_tried, noun)
-    return f"{num_tried:,} of {num_planned:,} {noun}s (time limit)"
+    return f"{num_tried:,} of {count_text(num_planned, noun)} (time limit)"
 
 
 @dataclass(frozen=True)

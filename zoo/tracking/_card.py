@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import listed, one_line, shape_text
+from zoo.errors import count_text, listed, one_line, shape_text
 from zoo.tracking import _names as names
 from zoo.trial import format_value
 
@@ -59,7 +59,7 @@ def _data(info: ModelInfo, tags: Mapping[str, str], num_test_images: int | None)
         yield f"digest `{info.digest}`"
     yield f"licence: {info.licence or 'not stated by the dataset'}"
     if num_test_images is not None:
-        yield f"test split: {num_test_images:,} images"
+        yield f"test split: {count_text(num_test_images, 'image')}"
     size = shape_text(info.image_shape)
     if all(info.image_shape):
         yield f"images: {size} (height × width × channels), pixels 0–255; files are scaled: {info.resize}"

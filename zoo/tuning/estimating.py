@@ -15,7 +15,7 @@ import numpy as np
 from zoo.data import Dataset
 from zoo.data.store import PreparedDataset, open_dataset
 from zoo.durations import duration_text
-from zoo.errors import StudyError, ZooError, shape_text
+from zoo.errors import StudyError, ZooError, count_text, shape_text
 from zoo.record import StudyDirectory
 from zoo.registry import using_plugins
 from zoo.training.timing import Timing, time_trial
@@ -71,24 +71,23 @@ class DryRun:
         """Return the rows of the table: title and value."""
         data, timing = self.dataset, self.timing
         searched = ", ".join(self.searched[:_LISTED]) + (", …" if len(self.searched) > _LISTED else "")
+        searched = f"{count_text(len(self.searched), 'parameter')}: {searched}" if searched else "nothing"
+        trials = count_text(self.trials, "trial")
         rows = [
             ("dataset", data.source),
             ("images", ", ".join(f"{name} {size:,}" for name, size in data.sizes.items())),
             ("image shape", shape_text(data.image_shape)),
             ("classes", f"{len(self.class_counts)}: {_counts_text(self.class_counts)}"),
-            ("searched", f"{len(self.searched)} parameters: {searched}" if searched else "nothing"),
+            ("searched", searched),
             ("combinations", self.combinations),
             ("baseline", f"{self.architecture}, {timing.num_parameters:,} weights, on {timing.device}"),
-            ("a batch", f"{_seconds_text(timing.batch)} ({timing.batch_size} images)"),
+            ("a batch", f"{_seconds_text(timing.batch)} ({count_text(timing.batch_size, 'image')})"),
             ("an epoch", _seconds_text(timing.epoch)),
             ("a trial", f"{_seconds_text(timing.trial)} with all its epochs"),
-            (
-                "the study",
-                f"{_seconds_text(self.total)} at most: {self.trials} trials, one at a time, none pruned",
-            ),
+            ("the study", f"{_seconds_text(self.total)} at most: {trials}, one at a time, none pruned"),
         ]
         if self.timeout is not None:
-            number = f"about {self.trials_in_timeout} of {self.trials} trials"
+            number = f"about {self.trials_in_timeout} of {trials}"
             rows.append((f"within {duration_text(self.timeout)}", number))
         return rows
 
@@ -168,7 +167,7 @@ def _counts_text(counts: Mapping[str, int]) -> str:
     if len(counts) <= _LISTED:
         return ", ".join(f"{name} {count:,}" for name, count in counts.items())
     smallest, largest = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
-    return f"from {counts[smallest]:,} images ({smallest}) to {counts[largest]:,} ({largest})"
+    return f"from {count_text(counts[smallest], 'image')} ({smallest}) to {counts[largest]:,} ({largest})"
 
 
 def _seconds_text(seconds: float) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import Dataset
 from zoo.disk_space import keep_trying
 from zoo.durations import duration_text
-from zoo.errors import one_line
+from zoo.errors import count_text, one_line
 from zoo.failpoints import failpoint
 from zoo.registry import PluginFile, Registry, using_plugins
 from zoo.study import StudyDefinition
@@ -233,7 +233,7 @@ def _retry_failed(study: OpenStudy, search: OptunaSearch) -> None:
 
 def _stop_text(search: OptunaSearch, definition: StudyDefinition, stopped: str) -> str:
     """Return why the search ended before its last trial, or that trial's last epoch; "" if it did not."""
-    counts = f"after {search.done()} of {search.total()} trials"
+    counts = f"after {search.done()} of {count_text(search.total(), 'trial')}"
     if stopped == "timeout":
         return f"timeout of {duration_text(definition.search.timeout or 0)} reached {counts}"
     best = search.best()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import SPLIT_WORDS, Dataset, Table, ZooError, read_tables, reads, to_images, to_labels
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import completed, find_path
+from zoo.builtin.datasets._common import completed, count_text, find_path
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -102,9 +102,8 @@ def _table(name: str, labels: Array, start: int, count: int) -> Table:
     import pandas as pd
 
     if len(labels) != count:
-        raise ZooError(
-            f"{name}: expected one label per image, got {len(labels):,} labels for {count:,} images."
-        )
+        got = f"{count_text(len(labels), 'label')} for {count_text(count, 'image')}"
+        raise ZooError(f"{name}: expected one label per image, got {got}.")
     frame = pd.DataFrame({0: labels, 1: range(start, start + count)})
     return Table(
         name=name,

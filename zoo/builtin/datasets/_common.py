@@ -117,13 +117,18 @@ def group_column(table: Table, group: str | None) -> list[str]:
     return [group]
 
 
+def count_text(number: int, noun: str) -> str:
+    """Return a number and its noun: `1 image`, or `12,345 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _too_few_for_test(dataset: Dataset, fraction: float) -> str:
     import numpy as np
 
     counts = np.bincount(dataset.train.labels)
     label = int(counts.argmax())
     least = next(count for count in range(2, 100) if round(fraction * count) > 0)
-    images = "1 image" if counts[label] == 1 else f"{counts[label]} images"
+    images = count_text(int(counts[label]), "image")
     return (
         f"cannot cut a test split with {fraction:g} of each class: expected at least {least} images of a "
         f"class, but the largest, '{dataset.class_names[label]}', has {images}. Add images, or a test split."

@@ -24,7 +24,7 @@ from zoo import (
     natural_key,
     reads,
 )
-from zoo.builtin.datasets._common import cut_test, find_path
+from zoo.builtin.datasets._common import count_text, cut_test, find_path
 
 Labelled = list[tuple[Path, int]]  # image files and their labels
 
@@ -329,6 +329,6 @@ def _listed(tree: _Tree, paths: list[Path]) -> str:
 def _unused_warning(folder: Path) -> str:
     count = sum(len(_list_folder(one)[1]) for one in _list_folder(folder)[0].values())
     return (
-        f"{folder} ({count:,} files) has the class folders of train, but no name of a split, so it is not "
-        "used. If it is a split, rename it to validation or test."
+        f"{folder} ({count_text(count, 'file')}) has the class folders of train, but no name of a split, so "
+        "it is not used. If it is a split, rename it to validation or test."
     )

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import Dataset, Split, ZooError, progress
 from zoo.builtin._common import reason_of, socket_timeout
-from zoo.builtin.datasets._common import data_folder
+from zoo.builtin.datasets._common import count_text, data_folder
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -214,7 +214,8 @@ def _check_split(published: PublishedDataset, split: str, images: Array, labels:
         if array.dtype != "uint8" or array.ndim == 0 or array.shape[1:] != shape or len(array) == 0:
             raise ValueError(f"{name} is {array.dtype} {array.shape}")
     if len(images) != len(labels):
-        raise ValueError(f"x_{split} has {len(images)} images, y_{split} has {len(labels)} labels")
+        num_images, num_labels = count_text(len(images), "image"), count_text(len(labels), "label")
+        raise ValueError(f"x_{split} has {num_images}, y_{split} has {num_labels}")
     if labels.max() >= len(published.class_names):
         raise ValueError(f"y_{split} has the label {labels.max()}")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo import Dataset, Split, ZooError, progress, reads
 from zoo.builtin._common import reason_of
-from zoo.builtin.datasets._common import find_path, split_off_test
+from zoo.builtin.datasets._common import count_text, find_path, split_off_test
 
 if TYPE_CHECKING:
     from zoo.builtin.datasets._common import Array
@@ -42,9 +42,8 @@ def notmnist(*, path: str = "notMNIST_small.mat") -> Dataset:
     images = _as_uint8(file, "images", images, 255).transpose(2, 0, 1)[..., None]
     labels = _as_uint8(file, "labels", labels, len(LETTERS) - 1).reshape(-1)
     if len(images) != len(labels):
-        raise ZooError(
-            f"{file}: expected one label per image, got {len(labels)} labels for {len(images)} images."
-        )
+        got = f"{count_text(len(labels), 'label')} for {count_text(len(images), 'image')}"
+        raise ZooError(f"{file}: expected one label per image, got {got}.")
     train = Split(images, labels.astype("int64"))
     return split_off_test(Dataset(train, class_names=LETTERS, source=file.name))
 

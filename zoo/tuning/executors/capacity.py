@@ -162,6 +162,6 @@ class Capacity:
             reason = "memory for no more; "
         elif self._speedup is not None:
             reason = f"{self._speedup:.1f} x faster on {self._cores} cores than on 1; "
-        share = "a GPU" if self._num_gpus else f"{self._cores // jobs} of {self._cores} cores"
+        share = "a GPU" if self._num_gpus else f"{self._cores // jobs} of {count_text(self._cores, 'core')}"
         each = f"{share} and {memory}" if memory else share
         self._note(f"{count_text(jobs, 'trial')} at once: {reason}{each} each")
