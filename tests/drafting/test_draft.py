@@ -145,6 +145,16 @@ def test_table_is_read_with_the_parameters_that_it_needs(in_tmp, write, found):
         assert f"{name} = {'false' if value is False else ''}" in dict(study.seen)["dataset"]
 
 
+def test_warning_has_no_advice_that_the_study_follows(in_tmp):
+    pixels = np.random.default_rng(0).integers(0, 256, (100, 64))
+    pixel_table("a.csv", [int(number < 9) for number in range(100)], pixels)
+    _, prepared, study = draft("a.csv")
+    assert "The training classes are imbalanced" in prepared.warning
+    assert 'objective = "val_balanced_accuracy"' in study.text
+    assert 'class_weight = "balanced"' in study.text
+    assert "imbalanced" not in study.warning
+
+
 def test_arrays_of_other_names_and_range_are_read(in_tmp):
     np.savez("a.npz", pictures=PIXELS.reshape(60, 8, 8) / 255, kinds=LABELS)
     dataset, _, _ = draft("a.npz")

@@ -49,12 +49,12 @@ SEVERAL = [
 ]
 
 
-def dataset(class_names: Sequence[str], *, has_test: bool = True) -> Dataset:
+def dataset(class_names: Sequence[str], *, has_test: bool = True, warning: str = "") -> Dataset:
     stream = np.random.default_rng(0)
     labels = np.arange(8 * len(class_names)) % len(class_names)
     images = stream.integers(0, 255, (len(labels), 6, 6, 1), dtype=np.uint8)
     split = Split(images, labels)
-    return Dataset(split, None, split if has_test else None, tuple(class_names), source="made up")
+    return Dataset(split, None, split if has_test else None, tuple(class_names), "made up", warning)
 
 
 def make_study(
@@ -65,11 +65,12 @@ def make_study(
     objectives: Sequence[Objective] = (Objective("val_accuracy", "maximize"),),
     has_test: bool = True,
     in_optuna: bool = True,
+    warning: str = "",
 ) -> StudyDirectory:
     """Make the record of a study `made` in the folder `root`; the first complete trial has predictions."""
     directory = StudyDirectory(root, "made")
     directory.create()
-    made = dataset(class_names, has_test=has_test)
+    made = dataset(class_names, has_test=has_test, warning=warning)
     digest = save_dataset(directory.cache_dir, made)
     cut_validation(directory.cache_dir, digest, made, VALIDATION)
     directory.assign("5f0c", objectives)

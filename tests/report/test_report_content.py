@@ -13,6 +13,7 @@ import pytest
 from report_studies import MANIFEST, SEVERAL, Trial
 
 from zoo.checksums import parse_json, write_json
+from zoo.data.quality import OBJECTIVE, WEIGHTS
 from zoo.errors import StudyError, ZooError
 from zoo.events import EpochEnd
 from zoo.report import write_report
@@ -100,6 +101,14 @@ def test_plugin_file_is_named_by_its_copy(make_study, monkeypatch):
     page = plain(write_report("made"))
     assert f"zoo train made --trial 0 --plugin {copy}" not in page
     assert f"a copy of the plugin file that the study used {copy}" in page
+
+
+def test_warning_has_no_advice_that_the_study_follows(make_study):
+    warning = f"made up, 9 to 1. {WEIGHTS} and {OBJECTIVE} give every class the same weight."
+    followed = Objective("val_balanced_accuracy", "maximize")
+    make_study([Trial("complete", 0.9)], objectives=[followed], in_optuna=False, warning=warning)
+    page = html.unescape(plain(write_report("made")))
+    assert f"made up, 9 to 1. {WEIGHTS} gives every class the same weight." in page
 
 
 def test_names_and_reasons_are_escaped(several_report):

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from zoo.data.quality import OBJECTIVE, WEIGHTS
 from zoo.data.store import PreparedDataset
 from zoo.errors import StudyError, ZooError
 from zoo.registry import given_files, plugin_file
+from zoo.study import Objective
 from zoo.training.timing import Timing
 from zoo.tuning import DryRun, dry_run, estimating
 from zoo.tuning.samplers import combinations_text
@@ -115,6 +117,18 @@ def test_labels_are_checked_on_the_split_into_groups(stage):
     with pytest.raises(StudyError, match="seen"):
         dry_run("example")
     assert seen == [grouped]
+
+
+def test_warning_has_no_advice_that_the_study_follows(stage, capsys):
+    def fail(*arguments, log_path):
+        raise ZooError("seen")
+
+    text = "The training classes are imbalanced, 9 to 1."
+    warning = f"{text} {WEIGHTS} and {OBJECTIVE} give every class the same weight."
+    stage(fail, replace(DATA, warning=warning), objectives=(Objective("val_balanced_accuracy", "maximize"),))
+    with pytest.raises(StudyError, match="seen"):
+        dry_run("example")
+    assert f"warning: {text} {WEIGHTS} gives every class the same weight.\n" in capsys.readouterr().err
 
 
 def test_baseline_that_cannot_be_trained_is_named(stage, in_tmp):

@@ -25,6 +25,7 @@ from zoo.record import StudyDirectory
 from zoo.registry import Registry
 from zoo.study import known_studies, name_problem, parse_setting, parse_study
 from zoo.tuning.display import Display, default_display
+from zoo.tuning.label_checks import warning_for_study
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def init(
     finally:
         display.end()
     _write(target, text)
-    return StudyFile(target, text, facts.rows(), facts.warning, **summary(facts))
+    warning = warning_for_study(definition, facts.warning)
+    return StudyFile(target, text, facts.rows(), warning, **summary(facts))
 
 
 def drafted_study(path: str) -> Path | None:

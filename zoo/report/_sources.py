@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data import Dataset
+from zoo.data.quality import without_followed_advice
 from zoo.data.split_facts import splits_text
 from zoo.data.splits import split_facts
 from zoo.errors import shape_text
@@ -66,7 +67,9 @@ def data(record: StudyRecord) -> Data:
         ("splits", splits_text(cut)),
         ("digest", config.digest),
     ]
-    return Data(facts, [*splits], _classes(dataset, list(splits.values())), dataset.warning)
+    weights = config.training.get("class_weight")
+    warning = without_followed_advice(dataset.warning, weights, record.objectives[0].metric)
+    return Data(facts, [*splits], _classes(dataset, list(splits.values())), warning)
 
 
 def _validation_text(record: StudyRecord) -> str:

@@ -21,7 +21,7 @@ from zoo.registry import using_plugins
 from zoo.training.timing import Timing, time_trial
 from zoo.training.worker import call_in_worker, start_loading_keras
 from zoo.tuning.display import Display, default_display
-from zoo.tuning.label_checks import check_labels
+from zoo.tuning.label_checks import check_labels, warning_for_study
 from zoo.tuning.opening import prepare_dataset
 from zoo.tuning.samplers import combinations_text
 from zoo.tuning.study_run import define_study
@@ -131,6 +131,7 @@ def dry_run(
         prepared = prepare_dataset(definition, directory, folder / "prepare.log", display)
         definition = replace(definition, validation=prepared.validation or definition.validation)
         check_labels(definition, cache_dir, prepared.digest)
+        prepared = replace(prepared, warning=warning_for_study(definition, prepared.warning))
         for warning in filter(None, (prepared.warning, *warnings)):
             display.problem(warning)
         display.phase("timing a batch of the baseline …")
