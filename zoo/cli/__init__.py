@@ -68,24 +68,24 @@ def zoo(context: click.Context, debug: bool, no_plugins: bool) -> None:
     """
     context.obj = debug
     if no_plugins:
-        os.environ["ZOO_PLUGINS"] = ""  # inherited by every process that this one starts
+        os.environ["ZOO_PLUGINS"] = ""  # every process that this one starts inherits the variable
 
 
 def main() -> None:
-    """Run the command line. An error is one line and exit status 2, with a traceback only for `--debug`."""
+    """Run the command line. Errors are one line; `--debug` adds tracebacks. The exit status is usually 2."""
     debug = "--debug" in sys.argv[1:]
     if isinstance(sys.stdout, io.TextIOWrapper):  # "?" on a terminal that cannot show "×"
         sys.stdout.reconfigure(errors="replace")
     try:
         # click handles a closed pipe, `zoo list | true`: it exits silently with status 1.
-        with library_logs(None):  # `zoo tune` and `zoo train` write them to a file
+        with library_logs(None):  # `zoo tune` and `zoo train` write logs to a file
             status = zoo.main(args=_arguments(), prog_name="zoo", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         status = _fail("stopped", 130, debug=False)
     except click.UsageError as error:
         hint = f" (See: {error.ctx.command_path} --help)" if error.ctx else ""
         if isinstance(error, click.NoSuchOption):
-            del (error.possibilities or [])[1:]  # the closest option
+            del (error.possibilities or [])[1:]  # keep only the closest option
         status = _fail(_zoo_style(one_line(error.format_message())) + hint, 2, debug)
     except click.ClickException as error:
         status = _fail(_zoo_style(error.format_message()), 2, debug)
@@ -97,20 +97,20 @@ def main() -> None:
 
 
 def run() -> None:
-    """Run `main`, then exit at once: Python needs a second to free MLflow's and pandas' objects."""
+    """Run `main`, then exit at once, because freeing the objects of MLflow and pandas takes a second."""
     try:
         main()
     except SystemExit as exit_request:
-        # No public function runs the exit handlers; tests/cli/test_startup.py fails if this one disappears.
+        # No public function runs exit handlers; tests/cli/test_startup.py fails if this one disappears.
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # None if it was closed
+            with contextlib.suppress(OSError, ValueError, AttributeError):  # None if the stream was closed
                 stream.flush()
         os._exit(exit_request.code if isinstance(exit_request.code, int) else 0)
 
 
 def _arguments() -> list[str]:
-    """Return the arguments, `--help` if there are none. Options of `zoo` itself are moved to the front."""
+    """Return the arguments, or `--help` without arguments. Options of `zoo` itself are moved to the front."""
     global_options = [argument for argument in sys.argv[1:] if argument in ("--debug", "--no-plugins")]
     others = [argument for argument in sys.argv[1:] if argument not in global_options]
     return [*global_options, *(others or ["--help"])]
@@ -129,7 +129,7 @@ def _describe_unexpected(error: Exception) -> tuple[str, int]:
 
 
 def _with_whole_arguments(text: str) -> str:
-    """Return a message in which no argument of the command breaks the line: each line is another error."""
+    """Return a message without line breaks in the command's arguments, because each line is another error."""
     for argument in sys.argv[1:]:
         for part in (argument, argument.partition("=")[2]):
             if len(part.splitlines()) > 1:
@@ -138,7 +138,7 @@ def _with_whole_arguments(text: str) -> str:
 
 
 def _zoo_style(text: str) -> str:
-    """Return a message of click in the style of zoo: a small letter first, and no ranges of types."""
+    """Return a message of click in the style of zoo: lower-case at the start, and without type ranges."""
     text = re.sub("is not a valid (integer|float) range", r"is not a valid \1", text)
     return text[:1].lower() + text[1:]
 
@@ -151,6 +151,6 @@ def _fail(text: str, status: int, debug: bool) -> int:
     first, *rest = redact(text).splitlines() or [""]
     print(f"error: {first}", file=sys.stderr)
     for line in rest:
-        # Each problem of a study file is a line of its own; the details of a problem are indented.
+        # Each problem of a study file has its own line; the details of a problem are indented.
         print(line if line.startswith(" ") else f"error: {line}", file=sys.stderr)
     return status

@@ -41,7 +41,7 @@ def study_argument(*, missing: str = "", several: bool = False) -> Callable[[Com
 
     Args:
         missing: `known` or `recorded` makes the study required, unless `--run` is given. The error about a
-            missing study lists these studies.
+            missing argument lists the known or recorded studies.
     """
     name = "studies" if several else "study"
     shown = name.upper()
@@ -68,7 +68,7 @@ def study_argument(*, missing: str = "", several: bool = False) -> Callable[[Com
 
 
 def _usage_error(text: str) -> click.UsageError:
-    return click.UsageError(text, click.get_current_context())  # which adds the name of the command
+    return click.UsageError(text, click.get_current_context())  # the context adds the name of the command
 
 
 def _available(missing: str) -> str:
@@ -115,9 +115,9 @@ def port_option(default: int, help: str) -> Callable[[Command], Command]:
 
 
 def plugin_option(command: Command) -> Command:
-    """Add `--plugin FILE`, which may be repeated; the files are in use while the command runs.
+    """Add `--plugin FILE`, which may be repeated; the files are used while the command runs.
 
-    Those of a group are in use in its subcommand, too.
+    Files of a group are used in its subcommand, too.
     """
 
     @click.option(
@@ -132,7 +132,7 @@ def plugin_option(command: Command) -> Command:
 
 
 def plugin_arguments(files: Sequence[PluginFile] = ()) -> str:
-    """Return the given plugin files, and `files`, as they follow another command: ` --plugin my_net.py`."""
+    """Return the given plugin files, and `files`, as arguments of another command: ` --plugin my_net.py`."""
     paths = [shlex.quote(os.path.relpath(file.path)) for file in merge_files(given_files(), files)]
     return "".join(f" --plugin {path}" for path in paths)
 
@@ -148,7 +148,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="Print only the result
 
 
 def _checked_host(_: click.Context, option: click.Parameter, host: str) -> str:
-    if not host.strip():  # an empty address, as of an unset variable, would mean every address of the machine
+    if not host.strip():  # an empty address, as from an unset variable, would mean all addresses
         raise click.BadParameter("expected an address such as 127.0.0.1, got none; 0.0.0.0 is every address")
     return host
 
@@ -169,7 +169,7 @@ study_setting_option = set_option(
 
 
 def component_facts(component: Component | Plugin) -> dict[str, str]:
-    """Return the keys that identify a component or plugin in the JSON output of commands."""
+    """Return the facts that identify a component or plugin in the JSON output of commands."""
     kind = getattr(component, "kind", "plugin")
     facts = {"kind": kind, "name": component.name}
     return facts | {"distribution": component.distribution, "version": component.version}
@@ -189,7 +189,7 @@ def command_line() -> str:
 
 
 def load_keras() -> None:
-    """Import Keras in this process, without the output of its backend, as the fork server of trials does."""
+    """Import Keras in this process as in the fork server, without the output of its backend."""
     if sys.stderr.isatty():
         click.echo("loading Keras …", err=True)
     gc.disable()
@@ -218,12 +218,12 @@ def load_classifier(model: str, display: Display) -> Classifier:
 
     found = find_model(model, display)
     load_keras()
-    with warnings.catch_warnings(action="ignore"):  # the same warnings
+    with warnings.catch_warnings(action="ignore"):  # the display has shown these warnings
         return Classifier(found)
 
 
 def display(quiet: bool = False) -> Display:
-    """Return the progress display: a moving one on a terminal, else plain lines, or none if `quiet`."""
+    """Return the progress display: a live display on a terminal, else plain lines; no display if `quiet`."""
     from zoo.tuning.display import NoDisplay, PlainDisplay
 
     if quiet:
@@ -237,7 +237,7 @@ def display(quiet: bool = False) -> Display:
 
 @contextmanager
 def open_display(quiet: bool = False) -> Iterator[Display]:
-    """Yield the progress display; at the end, also after an error, leave the terminal as it was."""
+    """Yield the progress display; at the end, even after an error, restore the terminal."""
     opened = display(quiet)
     try:
         yield opened
@@ -246,7 +246,7 @@ def open_display(quiet: bool = False) -> Iterator[Display]:
 
 
 def print_note(text: str) -> None:
-    """Print a line on stderr; nothing happens if the terminal was closed meanwhile."""
+    """Print a line on stderr; do nothing if the terminal was closed."""
     with suppress(OSError, ValueError):
         click.echo(_escaped(redact(text)), err=True)
 
@@ -263,14 +263,14 @@ def shown_path(path: Path) -> str:
 
 @contextmanager
 def unread_output_ignored() -> Iterator[None]:
-    """Ignore that nobody reads stdout any more, as after `| head -1`: the work is done and recorded."""
+    """Ignore a closed stdout, such as after `| head -1`, because the work is done and recorded."""
     try:
         yield
     except BrokenPipeError:
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # for what Python flushes at the end
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # for the last flush of Python
 
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # and bytes of a path that are not text
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # includes bytes of a path that are not text
 
 
 def _escaped(text: str) -> str:
@@ -297,7 +297,7 @@ def write_csv(table: pd.DataFrame, path: Path, option: str) -> None:
     """Write a table to the file that `option` names; after an error, the old file is unchanged."""
     text = table.to_csv(index=False)
     try:
-        if path.exists() and not path.is_file():  # such as /dev/stdout, which a file must not replace
+        if path.exists() and not path.is_file():  # such as /dev/stdout, which no file must replace
             path.write_text(text, encoding="utf-8")
         else:
             write_atomically(path, text)

@@ -51,7 +51,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
         for line in find_damage(StudyDirectory(Path.cwd(), study)).problems:
             common.print_warning(line)
         if not (table["study"] == study).any():
-            load_runs(study)  # an error if every trial was deleted
+            load_runs(study)  # raises an error if every trial was deleted
     num_models = table["model"].astype(bool).sum()
     if top is not None:
         table = table.groupby("study", sort=False).head(top)
@@ -77,11 +77,11 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
 
 
 def _fitting_table(table: pd.DataFrame, searched: Sequence[str]) -> str:
-    """Return the results, then as many searched parameters as fit into the terminal; all if piped."""
+    """Return the results, then as many searched parameters as fit into the terminal; all in a pipe."""
     results = _result_columns(table)
     parameters = [name for name in searched if name in table] or _varied_columns(table, exclude=results)
     text = table[results + parameters].copy()
-    if "front" in text:  # only for a study with several objectives
+    if "front" in text:  # only a study with several objectives has it
         text["front"] = text["front"].eq(True).map({True: "*", False: ""})
     is_cut = sys.stdout.isatty() or "COLUMNS" in os.environ
     room = shutil.get_terminal_size((160, 24)).columns if is_cut else sys.maxsize
@@ -102,8 +102,8 @@ def _result_columns(table: pd.DataFrame) -> list[str]:
 
 
 def _varied_columns(table: pd.DataFrame, exclude: list[str]) -> list[str]:
-    # For the local record, which does not name the searched parameters. A parameter of one architecture is
-    # empty for the others; an empty cell is not another value.
+    # Used for the local record, which does not name the searched parameters. A parameter of one architecture
+    # is empty for the others; an empty cell does not count as another value.
     counts = {
         name: table[name].dropna().astype(str).nunique()
         for name in map(str, table)

@@ -14,7 +14,7 @@ from zoo.errors import count_text
 if TYPE_CHECKING:
     from zoo.evaluation import Evaluation
 
-_MAX_CLASSES = 20  # with more, the confusion matrix is wider than a terminal
+_MAX_CLASSES = 20  # with more classes, the confusion matrix is wider than a terminal
 
 
 @click.command("evaluate")
@@ -50,8 +50,8 @@ def command(
     `zoo tune` does this for the best trial when a study is finished. Use this command for a study that
     was stopped, for another trial, and for a run of `zoo train`.
 
-    STUDY may also be any name of a model, which is scored on the test split of its dataset, or on that of
-    --dataset. Nothing is recorded then.
+    STUDY may also be any name of a model. Then the model is scored on the test split of its own dataset, or
+    of --dataset, and nothing is recorded.
 
     \b
     zoo evaluate mnist_cnn
@@ -90,7 +90,7 @@ def _write_mistakes(result: Evaluation, path: Path) -> None:
 
 
 def _document(result: Evaluation) -> dict[str, Any]:
-    """Return the JSON document; it has the confusion matrix if the scores belong to no recorded run."""
+    """Return the JSON document; with the confusion matrix if the scores belong to no recorded run."""
     document: dict[str, Any] = {"study": result.study, "run": result.name, "images": result.images}
     if not result.is_recorded:
         document = {"model": result.name, "dataset": result.dataset, "split": result.split}

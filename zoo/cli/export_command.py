@@ -1,4 +1,4 @@
-"""`zoo export`: a model in the format of another runtime."""
+"""`zoo export`: convert a model into the format of another runtime."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from zoo.errors import ZooError, did_you_mean
 class Group(click.Group):
     """A group that keeps its commands in order and suggests a spelling for a mistyped one.
 
-    `lazy_commands` has the help line of each command that is imported from `zoo.cli.NAME_command` on use.
+    `lazy_commands` has the help lines of commands that are imported on use, from `zoo.cli.NAME_command`.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ def command(path: str, output: str | None, force: bool, overrides: tuple[str, ..
 
 
 def print_study_file(study: StudyFile, *, err: bool = False) -> None:
-    """Print what was seen of the data, and where the study is."""
+    """Print the facts about the data, and the path of the study file."""
     common.print_table(study.seen, indent="", err=err)
     if study.warning:
         common.print_warning(study.warning)

@@ -21,8 +21,8 @@ from zoo.study import known_studies
 if TYPE_CHECKING:
     import pandas as pd
 
-_MAX_ROWS = 40  # of duplicates on the terminal
-_ROWS_OF_KIND = 8  # of each kind of suspicious images
+_MAX_ROWS = 40  # rows of duplicates on the terminal
+_ROWS_OF_KIND = 8  # rows of each kind of suspicious images
 _SETS = {
     "two labels": "with two labels",
     "two splits": "in two splits",
@@ -92,10 +92,10 @@ def command(context: click.Context) -> None:
 @_csv_option
 @_dataset_options
 def data(csv: Path | None, **options: Any) -> None:
-    """Look at DATASET before training, or at a study's dataset after it.
+    """Draw an overview of DATASET before training, or of a study's dataset after it.
 
     Draws samples, numbers of images, brightness and sizes, and identical, constant and, after a study,
-    probably mislabelled images. Prints the images of each class and split, and the suspicious images.
+    probably mislabelled images. Prints the number of images by class and split, and the suspicious images.
     """
     common.check_csv(csv, "--csv")
     report = zoo.inspect.data(**options, display=common.display())
@@ -251,10 +251,10 @@ def layers(**options: Any) -> None:
 
 
 def _dataset_arguments(options: Mapping[str, Any], prefix: str = "") -> str:
-    """Return the arguments that name the same dataset; `prefix` is that of its parameters in `--set`."""
+    """Return the arguments that name the same dataset; `prefix` precedes its parameters in `--set`."""
     arguments = [options["dataset"] or options["study"]]
     for override in options["overrides"]:
-        # With a study, --set may also change other settings than those of its dataset.
+        # With a study, --set may also change settings that do not belong to its dataset.
         if options["study"] is None or override.startswith("dataset."):
             key = override.removeprefix("dataset.")
             arguments += ["--set", f"{prefix or ('dataset.' if options['study'] else '')}{key}"]
@@ -288,7 +288,7 @@ def _draw(name: str, *arguments: Any, **options: Any) -> None:
 
 
 def _table_text(table: pd.DataFrame, shown: pd.DataFrame) -> str:
-    """Return the rows that are shown as text, and how many more the table has."""
+    """Return the shown rows as text, and the number of other rows in the table."""
     filled = shown.astype(object).where(shown.notna(), "")
     text = filled.to_string(index=False, float_format=lambda value: f"{value:.3f}")
     more = len(table) - len(shown)

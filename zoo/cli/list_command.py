@@ -1,4 +1,4 @@
-"""`zoo list`: list what plugins registered, and the studies that can be named."""
+"""`zoo list`: list the components that plugins registered, and the known studies."""
 
 from __future__ import annotations
 

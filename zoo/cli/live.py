@@ -46,12 +46,12 @@ class _RunningTrial:
     start_time: float = field(default_factory=time.monotonic)
     fold: int = 1
     epoch: int = 0
-    fraction: float = 0.0  # of the epoch
+    fraction: float = 0.0  # the completed fraction of the epoch
     curve: list[float] = field(default_factory=list)  # objective per epoch of the current fold
 
     @property
     def done(self) -> float:
-        """The fraction of all epochs of all folds that is done."""
+        """The completed fraction of all epochs of all folds."""
         epochs_per_fold = max_epochs(self.config.training)
         epochs = (self.fold - 1) * epochs_per_fold + max(self.epoch - 1, 0) + self.fraction
         return epochs / (self.config.folds * epochs_per_fold)
@@ -90,7 +90,7 @@ class LiveDisplay(Display):
         self._best: Best = None
         self._deadline = math.inf
         self._start_time = time.monotonic()
-        self._num_finished = 0  # by this display; `_done` also counts trials of earlier commands
+        self._num_finished = 0  # counted by this display; `_done` also counts trials of earlier commands
         self._live = Live(
             console=self._console, get_renderable=self._render, refresh_per_second=8, transient=True
         )
@@ -158,7 +158,7 @@ class LiveDisplay(Display):
 
     def _render(self) -> RenderableType:
         rows = Table.grid(padding=(0, 2))
-        for number, trial in list(self._running.items()):  # a copy, since rich draws in a thread
+        for number, trial in list(self._running.items()):  # a copy, because rich draws in a thread
             latest = f"{trial.curve[-1]:.4f} {_sparkline(trial.curve)}" if trial.curve else "…"
             rows.add_row(
                 Text(f"trial {number:>3}"),

@@ -88,7 +88,7 @@ def _list(pattern: str, as_csv: bool, as_json: bool, **filters: Any) -> None:
 def show_command(name: str, as_json: bool) -> None:
     """Show a registered model and its card.
 
-    NAME is a registered model, for its champion, or NAME@ALIAS, or NAME/VERSION.
+    NAME is a registered model (its champion), NAME@ALIAS or NAME/VERSION.
 
     \b
     zoo models show mnist_cnn

@@ -1,4 +1,4 @@
-"""`zoo models pack` and `unpack`: one file of a model."""
+"""`zoo models pack` and `unpack`: a model as one file."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def pack(model: str, file: Path, overwrite: bool) -> None:
     "--output", "New folder; by default FILE's name without its suffix, in the working folder.", "FOLDER"
 )
 def unpack(file: Path, output: Path | None) -> None:
-    """Verify a pack, and place what is in it in a new folder.
+    """Verify a pack, and place its files in a new folder.
 
-    Every checksum is verified first. Nothing in the pack is executed. The folder is a MODEL for every
-    command.
+    Every checksum is verified first. Nothing in the pack is executed. Every command that takes a MODEL
+    accepts the new folder.
 
     zoo models unpack mnist.zip
     """

@@ -1,4 +1,4 @@
-"""`zoo plugins check NAME`: run the conformance kit on what is installed."""
+"""`zoo plugins check NAME`: run the conformance kit on installed components."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def check(
 
 
 def _load(stack: ExitStack) -> Registry:
-    """Return the registry; functions of plugin files can be called, also by the processes of the checks."""
+    """Return the registry; functions of plugin files work here and in the processes of the checks."""
     registry = Registry.load()
     files = registry.files
     if any(package in file.imports for file in files for package in HEAVY_PACKAGES):
@@ -95,7 +95,7 @@ def _load(stack: ExitStack) -> Registry:
     if not files:
         return registry
     for folder in {str(file.path.parent) for file in files}:
-        sys.path.append(folder)  # processes that the checks start inherit it
+        sys.path.append(folder)  # processes that the checks start inherit the path
         stack.callback(sys.path.remove, folder)
     stack.enter_context(using_plugins((), has_keras=True))
     return Registry.load()
@@ -119,13 +119,13 @@ def _options(
 
 
 def _find(name: str, registry: Registry) -> tuple[list[Component], list[Plugin]]:
-    """Return the components of the name or distribution `name`, and the distribution's broken plugins."""
+    """Return the components with the name or distribution `name`, and the distribution's broken plugins."""
     plugins = [one for one in registry.plugins if canonical_name(one.distribution) == canonical_name(name)]
     found = [one for one in registry.components() if one.name == name]
     if not plugins and not found:
         registered = {one.name for plugin in registry.plugins for one in plugin.components}
         if name in registered:
-            registry.find(name)  # raises the error about a name that is registered twice
+            registry.find(name)  # raises the error for a name that is registered twice
         hint = did_you_mean(name, registered | {plugin.distribution for plugin in registry.plugins})
         raise PluginError(
             f"there is no component and no distribution with plugins named '{name}'. {hint}"
@@ -153,7 +153,7 @@ def _values(settings: Sequence[str], components: Sequence[Component]) -> dict[st
 
 
 def _validate_checks(checks: Sequence[str], components: Sequence[Component]) -> None:
-    """Raise ZooError if there is no such check for these components."""
+    """Raise ZooError if these components have no such check."""
     from zoo.testing.subjects import SUBJECTS
 
     names = {check for one in components for check in SUBJECTS[one.kind].suite.checks}
@@ -189,7 +189,7 @@ def _section(
 
 
 def _report(sections: Sequence[Section], as_json: bool) -> Counter[str]:
-    """Run the checks, print each result when it is known, and count the states."""
+    """Run the checks, print each result at once, and count the states."""
     if {facts["kind"] for facts, _ in sections} & {"architecture", "augmentation"}:
         common.load_keras()
     states: Counter[str] = Counter()
@@ -200,7 +200,7 @@ def _report(sections: Sequence[Section], as_json: bool) -> Counter[str]:
             click.echo(f"{facts['kind']} {name}  [{facts['distribution']} {facts['version']}]")
         checks = []
         stdout = sys.stdout
-        with redirect_stdout(sys.stderr):  # for what plugins print
+        with redirect_stdout(sys.stderr):  # for the output of plugins
             for result in results:
                 states[result.state] += 1
                 checks.append({"check": result.check, "state": result.state, "text": result.text})

@@ -84,7 +84,7 @@ command.add_command(check)
 def new(name: str, kind: str, folder: str | None, author: str, license_key: str) -> None:
     """Write the files of a new plugin.
 
-    They are a distribution NAME that works and passes its own tests.
+    The files are those of a distribution NAME that works and passes its own tests.
 
     zoo plugins new zoo-mynet --kind architecture
     """

@@ -36,9 +36,9 @@ def command(
     """Name the class of each image, with its probability.
 
     MODEL is a study, a registered model, an address in MLflow, the folder of a run, or a .keras file.
-    IMAGES are files, folders, which are searched with their subfolders, patterns, or - for a list on
-    standard input. They are decoded and scaled as in training. An image that cannot be read is skipped;
-    the exit status is then 1.
+    IMAGES are files, folders (searched with their subfolders), patterns, or - for a list on standard input.
+    They are decoded and scaled as in training. An image that cannot be read is skipped; the exit status is
+    then 1.
 
     \b
     zoo predict mnist_cnn digit.png
@@ -53,7 +53,7 @@ def command(
     files, skipped = image_files(images, _lines_of_stdin())
     if not files:
         raise ZooError(f"no images: {'; '.join(skipped) or 'the list on standard input is empty'}.")
-    # Lines that are printed while the model computes would mix with the progress on a terminal.
+    # Lines that are printed during the prediction would mix with the progress on a terminal.
     shares_terminal = (as_json or as_csv) and sys.stdout.isatty()
     with common.open_display(quiet or shares_terminal) as display:
         classifier = common.load_classifier(model, display)
@@ -71,15 +71,15 @@ def command(
 
 
 def _lines_of_stdin() -> Iterator[str]:
-    """Yield the lines of standard input; a path may have bytes that are not text."""
-    if sys.stdin is not None:  # None if it was closed
+    """Yield the lines of standard input; a path may contain bytes that are not text."""
+    if sys.stdin is not None:  # None if the stream was closed
         yield from map(os.fsdecode, sys.stdin.buffer)
 
 
 def _rows(
     classifier: Classifier, files: list[str], top: int, batch_size: int, display: Display, skipped: list[str]
 ) -> Iterator[Row]:
-    """Yield a row for each image; add those that cannot be read to `skipped`."""
+    """Yield a row for each image; add unreadable images to `skipped`."""
     display.phase(f"predicting {count_text(len(files), 'image')} …")
     for done, prediction in enumerate(classifier.predictions(files, batch_size), start=1):
         display.preparing(f"{done:,} of {count_text(len(files), 'image')}", done / len(files))
@@ -92,7 +92,7 @@ def _rows(
 def _print_json(rows: Iterator[Row]) -> None:
     for image, classes in rows:
         named = [{"class": name, "probability": probability} for name, probability in classes]
-        has_bytes = any("\udc80" <= character <= "\udcff" for character in image)  # which are not text
+        has_bytes = any("\udc80" <= character <= "\udcff" for character in image)  # bytes that are not text
         click.echo(json.dumps({"image": image, "classes": named}, ensure_ascii=has_bytes))
 
 

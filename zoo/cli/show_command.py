@@ -96,7 +96,7 @@ def _components(name: str, registry: Registry) -> list[Component]:
     if name in studies or name.endswith(".toml") or "/" in name:
         return []
     hint = did_you_mean(name, registered.union(studies))
-    # A plugin that was left out has probably registered the name, so a list does not help.
+    # The name probably belongs to a plugin that was left out, so a list of names does not help.
     if left_out := registry.describe_left_out():
         hint = f"{left_out.removesuffix('.')}." + (f" {hint}" if hint.startswith("Did you mean") else "")
     raise PluginError(f"there is no component or study named '{name}'. {hint}")
@@ -152,7 +152,7 @@ def _print_study_space(heading: str, space: Space) -> None:
 
 
 def _rows(parameter: Parameter) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the rows of a parameter; a long range, such as forty names, takes several."""
+    """Yield the rows of a parameter; a long range, such as forty names, has several rows."""
     note = ""
     if not parameter.searched:
         note = "  (not searched)" if isinstance(parameter.domain, Plain) else "  (not searched by default)"

@@ -19,7 +19,7 @@ from zoo.cli import common
 def command(quiet: bool, **options: Any) -> int:
     """Send the missing parts of STUDY to MLflow, after an outage of the server. No trial runs.
 
-    The next `zoo tune` of the study does this, too. Settings and plugin files are those of the record.
+    The next `zoo tune` of the study does this, too. Settings and plugin files come from the record.
 
     \b
     zoo sync digits_cnn

@@ -22,7 +22,7 @@ from zoo.cli import common
 def command(quiet: bool, **options: Any) -> int:
     """Train the baseline of STUDY, or one of its trials again, outside the study.
 
-    It is recorded as a separate run in the study's MLflow experiment.
+    The training is recorded as a separate run in the study's MLflow experiment.
 
     \b
     zoo train mnist_cnn

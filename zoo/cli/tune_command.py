@@ -51,12 +51,12 @@ if TYPE_CHECKING:
 @click.option(
     "--cpus-per-trial", type=float, metavar="N", help="CPUs that a trial takes on a Ray node; by default 1."
 )
-@click.option("--gpus-per-trial", type=float, metavar="N", help="GPUs that a trial takes there, such as 0.5.")
+@click.option("--gpus-per-trial", type=float, metavar="N", help="GPUs of a trial on a Ray node, such as 0.5.")
 @common.quiet_option
 def command(quiet: bool, dry_run: bool, **options: Any) -> int:
     """Search for the best model of STUDY, a study's name or the path of its file.
 
-    For the path of images, as `zoo init` takes it, a study is written first. The same command resumes a
+    If STUDY is the path of images, `zoo init` writes a study file first. The same command resumes a
     stopped study. Press Ctrl-C once to stop cleanly, twice to exit immediately.
 
     \b
@@ -113,7 +113,7 @@ def command(quiet: bool, dry_run: bool, **options: Any) -> int:
 
 
 def _study_of(study: str, overrides: Sequence[str], quiet: bool) -> str:
-    """Return the study; for the path of images, the study file that `zoo init` wrote or writes now."""
+    """Return the study; for a path of images, the study file that `zoo init` wrote, or writes now."""
     from zoo.drafting import drafted_study, init, is_data
 
     if not is_data(study):
@@ -137,7 +137,7 @@ def _rejected_text(result: TuneResult) -> str:
 
 
 def _test_score(result: TuneResult) -> str:
-    """Return the objective and the accuracy on the test split, as far as they were measured."""
+    """Return the objective and the accuracy on the test split, if they were measured."""
     from zoo.trial import test_metric
 
     accuracy = result.test_metrics.get("test_accuracy")
@@ -173,6 +173,6 @@ def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
         click.echo(f"champion: {result.champion}")
     if result.report_path is not None:
         click.echo(f"report: {os.path.relpath(result.report_path)}")
-    if result.warning:  # repeated, since the one at the start has scrolled away
+    if result.warning:  # repeated, because the warning at the start is far up on the terminal
         click.echo(f"data: {result.source}")
         common.print_warning(result.warning)

@@ -32,7 +32,7 @@ def command(study: str | None, host: str, port: int, is_optuna: bool, storage: s
     """Open MLflow's UI on the recorded studies, until Ctrl-C.
 
     Prints the address when the page can be opened. With STUDY, or if there is only one study, the page
-    shows its trials and charts. If MLFLOW_TRACKING_URI names a server, only prints the address there.
+    shows its trials and charts. If MLFLOW_TRACKING_URI names a server, only prints the page's address there.
     """
     from zoo import tracking
 
@@ -104,7 +104,7 @@ def _open_log() -> IO[bytes] | None:
     try:
         _LOG_PATH.parent.mkdir(exist_ok=True)
         _LOG_PATH.write_bytes(b"")
-        # If two servers run in this folder, neither overwrites lines of the other.
+        # Append mode: two servers in this folder do not overwrite each other's lines.
         return _LOG_PATH.open("ab")
     except OSError:
         return None
@@ -117,7 +117,7 @@ def _serve(
     answers: Callable[[], bool],
     on_ready: Callable[[], None],
 ) -> int:
-    """Run the server until it ends or a signal ends it; return its exit status.
+    """Run the server until it ends, or a signal ends it; return its exit status.
 
     Its output goes to `log`, or to stderr if `log` is None. `on_ready` is called once, when `answers`
     returns True.
@@ -138,7 +138,7 @@ def _serve(
                     on_ready()
                 return server.wait()
         return 0
-    finally:  # also after an error, such as a closed pipe on stdout
+    finally:  # even after an error, such as a closed pipe on stdout
         if server is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(server.pid, signal.SIGTERM)  # including its workers
