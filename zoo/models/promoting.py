@@ -22,7 +22,7 @@ class Promotion:
 
     Args:
         version: the new champion.
-        former: the champion before; None if there was none, or if it was the same version.
+        former: the previous champion; None without one, or if it is the same version.
     """
 
     version: ModelVersion
@@ -67,7 +67,7 @@ def promote(model: str | Path, name: str | None = None, display: Display | None 
 
 
 def _address(store: Store, found: FoundModel) -> tuple[str, str]:
-    """Return the address `models:/m-…` of a model, and the registered name that led to it, or ""."""
+    """Return the address `models:/m-…` of a model, and the name of its registered model (else "")."""
     from zoo import tracking
 
     address, registered = found.address, ""

@@ -54,7 +54,7 @@ def find_run(
 
 
 def call_on_model(function: Callable[..., Any], run: Run, display: Display, *arguments: Any) -> Any:
-    """Return `function(model_path, *arguments)`, called in a worker process; its errors name the run."""
+    """Return `function(model_path, *arguments)`, called in a worker process; errors name the run."""
     with model_of(run) as model_path:
         try:
             for warning in other_versions(model_path, f"of {run.name} of '{run.study}'"):
@@ -81,7 +81,7 @@ def model_of(run: Run) -> Iterator[Path]:
 
 
 def validation_data(run: Run, display: Display) -> tuple[Split, tuple[str, ...]]:
-    """Return the images that the run was validated with, and the class names."""
+    """Return the validation images of the run, and the class names."""
     config = run.config
     dataset = dataset_of(run, display)
     cut_validation(run.cache_dir, config.digest, dataset, config.validation)
@@ -137,7 +137,7 @@ def _check_plugin_files(run: Run) -> None:
 def prepare(
     dataset: PluginConfig | Dataset, validation: Mapping[str, Any], cache_dir: Path, display: Display
 ) -> PreparedDataset:
-    """Prepare a dataset as `zoo tune` does: a plugin's in a process of its own, a `Dataset` in this one."""
+    """Prepare a dataset as `zoo tune` does: a plugin's in its own process, a `Dataset` in this process."""
     display.phase("preparing the dataset …")
     create_folder(cache_dir)
     if not isinstance(dataset, PluginConfig):
@@ -153,7 +153,7 @@ def prepare(
 def configure(
     component: Component, overrides: Sequence[str], values: Mapping[str, Any] | None = None
 ) -> PluginConfig:
-    """Return the configuration of `component` with `values`; `overrides` such as `count=500` win."""
+    """Return the configuration of `component` with `values`; `overrides` (`count=500`) replace them."""
     values = dict(values or {})
     for override in overrides:
         key, value = parse_setting(override, "rotation=20")

@@ -72,9 +72,9 @@ class BoundedTPE(optuna.samplers.TPESampler):  # type: ignore[misc]
 
 
 def excerpt(trials: Sequence[FrozenTrial], direction: StudyDirection, count: int) -> list[FrozenTrial]:
-    """Return at most `count` finished trials, the best among them, and all running ones, by number.
+    """Return at most `count` finished trials, including the best ones, and all running trials, by number.
 
-    The others are evenly spaced in time, which keeps the greater weight that TPE gives to later trials.
+    The others are evenly spaced in time, so that TPE still gives later trials a greater weight.
     """
     finished = [one for one in trials if one.state in _FINISHED]
     if len(finished) > count:
@@ -86,7 +86,7 @@ def excerpt(trials: Sequence[FrozenTrial], direction: StudyDirection, count: int
 
 
 def _best(trials: Sequence[FrozenTrial], direction: StudyDirection) -> set[int]:
-    """Return the positions of the trials that TPE models as good: complete ones, others if those are few."""
+    """Return the positions of the trials that TPE models as good: complete trials, then pruned ones."""
     sign = -1 if direction == StudyDirection.MAXIMIZE else 1
     positions = range(len(trials))
     complete = [(sign * trials[one].values[0], one) for one in positions if trials[one].state == _COMPLETE]

@@ -121,7 +121,7 @@ def dry_run(
     with ExitStack() as stack:
         stack.enter_context(using_plugins(plugins))
         definition, _, warnings = define_study(study, dataset, overrides, name, 1, settings)
-        stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get them
+        stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get the files, too
         directory = StudyDirectory(Path.cwd(), definition.name)
         cache_dir = directory.cache_dir
         stack.callback(display.end)

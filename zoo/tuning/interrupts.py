@@ -47,7 +47,7 @@ class Interrupts:
             if self.signum is not None:
                 raise Interrupted
             yield
-        except SystemError as error:  # compiled code, such as Ray's, may turn `Interrupted` into this
+        except SystemError as error:  # compiled code, such as Ray's, may raise this instead of `Interrupted`
             if isinstance(error.__cause__, Interrupted):
                 raise error.__cause__ from None
             raise

@@ -57,7 +57,7 @@ def check_resumable(
     current: Mapping[str, Any],
     accept_versions: bool,
 ) -> None:
-    """Raise ManifestError unless a study with trials in `directory` can be resumed, as `check_manifest`."""
+    """Check, as `check_manifest` does, that a study with trials in `directory` can be resumed."""
     changes = changed_lines(directory, definition.plugin_files, stored)
     check_manifest(definition.name, stored, current, accept_versions=accept_versions, file_changes=changes)
 

@@ -75,7 +75,7 @@ def open_study(
     """
     directory = StudyDirectory(Path.cwd(), definition.name)
     stack.enter_context(collections_after_imports())
-    stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get them
+    stack.enter_context(using_plugins(definition.plugin_files))  # worker processes get the files, too
     stack.enter_context(stall_timeout(definition.search.stall_timeout))
     stack.enter_context(directory.locked())
     stack.enter_context(library_logs(directory.path / "zoo.log"))

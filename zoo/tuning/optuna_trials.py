@@ -36,7 +36,7 @@ def report_epoch(
 
 
 def annotate(trial: optuna.Trial, event: Finished, max_parameters: int | None) -> None:
-    """Keep what Optuna has no field for: the reason, the interruption, and the limit on parameters."""
+    """Store facts for which Optuna has no field: reason, interruption, and the limit on parameters."""
     if event.reason:
         trial.set_user_attr(REASON, event.reason)
     parameters = event.summary.get("parameters")

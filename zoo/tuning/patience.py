@@ -1,7 +1,7 @@
 """Waiting for a database of Optuna that is locked, whose server is away, or whose disk is full.
 
-Optuna gives up at once, with a text about the length of values. Here each call to the storage is repeated
-until the database answers: a transaction that failed has changed nothing.
+Optuna itself gives up at once, with a text about the length of values. Here, each call to the storage is
+repeated until the database answers, because a failed transaction has changed nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_WAIT_S = 600.0
 _QUIET_S = 2.0  # a database is often locked for a moment
 _PAUSE_S = 0.5
-# Used by Optuna's own cache of a storage; tests/tuning/test_patience.py fails if one of them disappears.
+# Optuna's own cache of a storage uses these methods; tests/tuning/test_patience.py fails if one disappears.
 _PRIVATE_METHODS = (
     *("_create_new_trial", "_get_best_trial_id", "_get_trials", "_set_trial_param"),
     "get_trial_id_from_study_id_trial_number",
@@ -38,13 +38,13 @@ class DatabaseAway(ZooError):
 
 
 class Patience:
-    """How a storage waits.
+    """The rules by which a storage waits.
 
     Args:
-        report: gets one line for each time that the database is away for longer than a moment.
+        report: called with one line each time that the database is away for more than two seconds.
         signal_status: returns the exit status if a signal has stopped the study, else None.
-        max_wait_s: seconds until DatabaseAway is raised. After that, no call waits again. For a full disk
-            there is no limit.
+        max_wait_s: seconds until DatabaseAway is raised. After that, no call waits again. A full disk has no
+            such limit.
     """
 
     def __init__(
@@ -98,10 +98,10 @@ class Patience:
 
 
 def unavailable(error: BaseException | None, url: str = "") -> str:
-    """Return in one line why a database does not answer now; "" for an error that waiting does not end.
+    """Return in one line why a database does not answer now; "" for an error that waiting cannot solve.
 
     Args:
-        url: of the database; its password is hidden.
+        url: the URL of the database, whose password is hidden in the result.
     """
     from sqlalchemy import exc
 

@@ -11,7 +11,7 @@ Losses = tuple[float, ...]
 
 
 class Ranking:
-    """The order of `zoo.study.rank`. Adding a trial does not compare it with every other one.
+    """The order of `zoo.study.rank`. A new trial is not compared with every other trial.
 
     Args:
         values: one value for each objective, by trial number.
@@ -36,7 +36,7 @@ class Ranking:
         return [number for _, number in self._front]
 
     def after(self, count: int) -> list[int]:
-        """Return the trials behind the best `count`, best first; all of the Pareto front is before them."""
+        """Return the trials after the best `count` ones, best first, without trials on the Pareto front."""
         front = set(self.front())
         others = [number for _, number in self._order if number not in front]
         return others[max(0, count - len(front)) :]

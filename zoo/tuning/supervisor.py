@@ -84,7 +84,7 @@ class Supervisor:
         self._interrupts = study.interrupts
         self._directory_of = directory_of or study.directory.trial
         self._is_search = directory_of is None  # False for standalone runs, which cannot start a new study
-        self._configs: dict[int, TrialConfig] = {}  # of the running trials
+        self._configs: dict[int, TrialConfig] = {}  # configurations of the running trials
         self._finished: list[tuple[int, TrialConfig, Finished]] = []  # not recorded in MLflow yet
         self._failures: list[tuple[int, Finished]] = []  # failed trials, without another state in between
 
