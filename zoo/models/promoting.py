@@ -67,7 +67,7 @@ def promote(model: str | Path, name: str | None = None, display: Display | None 
 
 
 def _address(store: Store, found: FoundModel) -> tuple[str, str]:
-    """Return the address `models:/m-…` of a model, and the name of its registered model (else "")."""
+    """Return the address `models:/m-…` of a model, and the registered model that `found` names, or ""."""
     from zoo import tracking
 
     address, registered = found.address, ""
