@@ -87,7 +87,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _guard(worker: int, parent_sentinel: int) -> NoReturn:
-    """Wait for the end of the worker process, kill what it leaves, and exit with the same status."""
+    """Wait for the end of the worker process, kill its remaining processes, and exit with its status."""
     status = 1 << 8
     try:
         status = _wait_for(worker, parent_sentinel)

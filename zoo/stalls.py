@@ -70,7 +70,7 @@ class StallLimit:
 
 
 class Watch:
-    """How long one worker process has been silent, and how long it has been watched, in seconds."""
+    """The time that one worker process has been silent, and the time that it has been watched, in seconds."""
 
     def __init__(self, worker: WorkerProcess, limit: StallLimit | None = None) -> None:
         self.silent_s = self.total_s = 0.0

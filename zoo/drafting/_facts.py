@@ -13,7 +13,7 @@ from zoo.errors import listed, shape_text
 if TYPE_CHECKING:
     import numpy as np
 
-BALANCED_RATIO = 2  # of the largest to the smallest class
+BALANCED_RATIO = 2  # ratio of the largest to the smallest class
 MAX_NAME = 40  # characters of a class name
 NO_TEST_TEXT = "no test split, so the best model is not scored on unseen images"
 FEW = 100  # training images

@@ -51,8 +51,8 @@ def evaluate(
         run: the folder of a run, in place of a study, such as `train` returns.
         dataset: the name of a dataset, or data in memory. Its classes have the names of the model's classes,
             in any order.
-        split: of that dataset: `test`, `validation`, `train`, or `all` for all its images. By default `test`,
-            or all images of data in memory that have no test split.
+        split: `test`, `validation`, `train`, or `all` for all images of that dataset. By default `test`, or all
+            images of data in memory without a test split.
         overrides: parameters of that dataset, `["path=photos"]`. `image_size` and `color_mode` are by default
             those of the model.
         plugins: plugin files of the model or the dataset: paths, or imported modules of one file.
@@ -124,7 +124,7 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
 
 
 def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping[str, float]:
-    """Log the scores, record them in MLflow, and return what is recorded."""
+    """Log the scores, record them in MLflow, and return the recorded scores."""
     from zoo.tracking import add_test_metrics, connect
 
     event, path, uid = run.directory.latest_score(), run.directory.event_log.path, run.uid()

@@ -175,7 +175,7 @@ def _member(name: str, size: int = 0) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name, _DATE)
     member.create_system = 3  # Unix, on every system
     member.external_attr = (stat.S_IFREG | 0o644) << 16
-    member.file_size = size  # from this, `ZipFile.open` knows if the member needs 64-bit sizes
+    member.file_size = size  # `ZipFile.open` needs it to decide on 64-bit sizes
     return member
 
 

@@ -1,4 +1,4 @@
-"""Promoting a model by hand: making it the champion of a registered model."""
+"""Promoting a model by a command: making it the champion of a registered model."""
 
 from __future__ import annotations
 

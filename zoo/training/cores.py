@@ -24,7 +24,7 @@ class CoresTimed:
 
 class _Point(NamedTuple):
     epoch: int
-    fraction: float  # of the epoch
+    fraction: float  # the completed fraction of the epoch
     time: float
 
 

@@ -1,4 +1,4 @@
-"""The state of a training: what a checkpoint has of the model, the optimizer and the callbacks."""
+"""The state of a training: the parts of the model, the optimizer and the callbacks in a checkpoint."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Display:
         """Show a warning. The study continues."""
 
     def end(self) -> None:
-        """Leave the terminal as it was. Allowed at any time, also twice."""
+        """Restore the terminal. Allowed at any time, even twice."""
 
 
 class NoDisplay(Display):

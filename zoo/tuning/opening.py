@@ -1,4 +1,4 @@
-"""Opening what a study needs while it runs: its directory, worker processes, dataset, MLflow."""
+"""Opening the directory, worker processes, dataset and MLflow store that a running study needs."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def open_study(
 ) -> OpenStudy:
     """Prepare everything that a study needs; leaving `stack` closes it.
 
-    Keras loads in the fork server, the dataset is prepared in a process of its own, and MLflow is imported
+    Keras loads in the fork server, the dataset is prepared in its own process, and MLflow is imported
     in a thread, all at the same time. A dataset in memory is prepared in this process, which has its arrays.
     Without `trains`, no trial is expected, and Keras is loaded only when a process needs it.
     """

@@ -18,7 +18,7 @@ _PATH = "zoo.directory_path"
 
 
 def claim(study: optuna.Study, directory: StudyDirectory, running: Sequence[optuna.trial.FrozenTrial]) -> str:
-    """Make `directory` the one that runs the study, and return its id for `check_owner`.
+    """Make `directory` the directory that runs the study, and return its id for `check_owner`.
 
     Raise ZooError if trials run in another folder.
     """

@@ -113,7 +113,7 @@ def score_registered(
     A metric without a value is reported and left out: the other scores are valid.
 
     Args:
-        labels, probabilities: of the test split, `(n,)` and `(n, num_classes)`.
+        labels, probabilities: `(n,)` and `(n, num_classes)`, for the test split.
         log_path: for the output of the worker process in which the metrics run.
     """
     if not config.metrics:

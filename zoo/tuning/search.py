@@ -160,7 +160,7 @@ class OptunaSearch:
         return self._num_done
 
     def ask(self) -> PendingTrial:
-        """Return the next trial: the baseline, then those to retry, then what the sampler proposes."""
+        """Return the next trial: the baseline, then trials to retry, then proposals of the sampler."""
         check_owner(self._study, self._directory_id)
         if self._grid is not None and not self._trials("WAITING"):
             self._study.enqueue_trial(self._grid.next_point(self._trials))

@@ -61,7 +61,7 @@ class TuneResult:
         front: the Pareto front: objectives by trial number; best value of the first objective first.
         rejected: number of trials that were not trained because of `max_parameters`.
         deleted: numbers of the complete trials that were deleted.
-        architecture: of the best trial if the study searches among several; else "".
+        architecture: that of the best trial if the study searches among several; else "".
         champion: the registered champion, and how the best trial compares with it; "" if that is not known.
         report_path: the HTML file of the report; None if none was written.
         source, warning: the dataset's origin; a warning that limits what its scores mean.

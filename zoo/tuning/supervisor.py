@@ -160,7 +160,7 @@ class Supervisor:
             failpoint("trial.prepared")
 
     def _num_left(self) -> int:
-        """Return the number of trials that start after the one that starts now."""
+        """Return the number of trials that start after the trial that starts now."""
         source = self._source
         return source.total() - source.done() - len(self._executor.running) - 1
 

@@ -136,7 +136,7 @@ class Capacity:
         A number that the user has given is not limited; if memory is too small, `warn` gets a line.
 
         Args:
-            memory: of one trial, in bytes, as all three; 0 if unknown.
+            memory: the memory of one trial; 0 if unknown. All three are in bytes.
             available: None if it is unknown.
         """
         self._memory = max(self._memory, memory)

@@ -42,7 +42,7 @@ class _RunningTrial:
     worker: WorkerProcess
     watch: Watch
     slot: int  # decides which GPU it uses
-    oom_kills: int  # of this machine before the trial started
+    oom_kills: int  # number on this machine before the trial started
     unchecked: Finished | None = None  # its final event, while its model is being loaded
 
     @property

@@ -23,7 +23,7 @@ class PreparedTrial:
         """Let the trial begin in `folder`; return None, and end the process, if it cannot run this trial."""
         directory = TrialDirectory(folder)
         is_same = (number, config) == (self.number, self.config) and not directory.checkpoints_dir.exists()
-        # Without a log, the process was forked only now, so starting another one costs little time.
+        # Without a log, the process was forked only now, so a new process takes hardly longer.
         if not is_same or self.worker.process.exitcode is not None or not self.log_path.exists():
             self.drop()
             return None

@@ -83,7 +83,7 @@ class RayExecutor:
     ) -> None:
         self.nodes = Nodes(engine, jobs, settings, report, self._fail_trials)
         self._report = report
-        self._folders: dict[int, Path] = {}  # of the running trials
+        self._folders: dict[int, Path] = {}  # directories of the running trials
         self._arrived: dict[int, deque[Arrival]] = {}  # events not read yet
 
     @property

@@ -234,7 +234,7 @@ class Agent:
             file.write(block.data)
 
     def complete(self, digest: str, name: str, crc: str) -> None:
-        """Put a received file in its place; raise DataError if its content is not what was sent."""
+        """Put a received file in its place; raise DataError if its content differs from the sent one."""
         part = self._parts.pop(name)
         if not _has_crc(part, crc):
             part.unlink()
@@ -245,7 +245,7 @@ class Agent:
         part.replace(self._caches[digest] / digest / name)
 
     def close(self) -> None:
-        """Remove what the trials have left on this node."""
+        """Remove the files of the trials on this node."""
         shutil.rmtree(self._root, ignore_errors=True)
 
 

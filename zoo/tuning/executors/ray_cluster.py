@@ -166,7 +166,7 @@ def find_nodes(engine: Engine, jobs: float, known: Collection[str] = ()) -> list
 
 
 def check_room(engine: Engine) -> None:
-    """Raise ZooError if no node has what a trial takes."""
+    """Raise ZooError if no node has the CPUs and GPUs of a trial."""
     if not find_nodes(engine, math.inf):
         raise ZooError(_lack_text(_alive(), engine.cpus_per_trial or 1.0, gpus_per_trial(engine)))
 

@@ -32,7 +32,7 @@ class Node:
     agent: Any
     events: Any = None  # the reference to the result of the agent's `events`
     running: set[int] = field(default_factory=set)  # numbers of trials
-    datasets: set[str] = field(default_factory=set)  # digests of those that the node has
+    datasets: set[str] = field(default_factory=set)  # digests of the datasets that the node has
 
     @property
     def name(self) -> str:
