@@ -51,8 +51,8 @@ def evaluate(
         run: the folder of a run, in place of a study, such as `train` returns.
         dataset: the name of a dataset, or data in memory. Its classes have the names of the model's classes,
             in any order.
-        split: `test`, `validation`, `train`, or `all` for all images of that dataset. By default `test`, or all
-            images of data in memory without a test split.
+        split: `test`, `validation`, `train`, or `all` for all images of that dataset. By default `test`, or
+            all images of data in memory without a test split.
         overrides: parameters of that dataset, `["path=photos"]`. `image_size` and `color_mode` are by default
             those of the model.
         plugins: plugin files of the model or the dataset: paths, or imported modules of one file.
