@@ -34,7 +34,7 @@ from zoo.guard import STACK_SIGNAL, STOP_SIGNAL, children_of, guard_worker, is_s
 
 _KILL_TIMEOUT_S = 10.0  # for the end of a guard
 _IMPORT_TIMEOUT_S = 1800.0  # for the imports of the fork server, which take seconds
-_SERVER_EXIT_S = 0.2  # for the end of a fork server without pipes; it reports no exit status any more
+_SERVER_EXIT_S = 0.2  # for the end of a fork server that has closed its pipes; then exit statuses are unknown
 _start_lock = threading.Lock()  # `_without_main` changes a global variable
 # Signals with which a user or the kernel ends a process; others, such as SIGSEGV, come from its own code.
 _KILLING_SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT)

@@ -169,7 +169,7 @@ def _affine(name: str) -> Table:
     table.set("shear", 5.0)
     table.set("zoom", {"low": 0.04, "high": 0.15})
     if name == "affine_flip":
-        table.set("flip", "horizontal", '"both" for images without a top side, such as from a microscope')
+        table.set("flip", "horizontal", '"both" for images without a top, as from a microscope or satellite')
     table.set("fill", "nearest")
     return table
 

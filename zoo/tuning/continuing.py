@@ -31,7 +31,7 @@ def create_directory(
     """Create the directory of a trial that is about to start, and return the configuration to run.
 
     If an earlier attempt with the same configuration left checkpoints, the trial gets its checkpoints and its
-    seed. The directory of an earlier attempt under the same number (only in `zoo confirm`) is replaced.
+    seed. The directory of an earlier attempt under the same number (as in `zoo confirm`) is replaced.
     """
     directory, config = directory_of(trial.number), trial.config
     attempts = [directory_of(number) for number in (trial.number, *trial.earlier)]

@@ -20,7 +20,7 @@ from zoo.tuning.patience import Patience, make_patient, unavailable
 if TYPE_CHECKING:
     import optuna
 
-_LOCK_TIMEOUT_S = 900.0  # longer than opening a storage takes
+_LOCK_TIMEOUT_S = 900.0  # longer than the opening of a storage waits for a database
 
 
 def default_storage(root: Path) -> str:
@@ -69,7 +69,7 @@ def open_storage(
 ) -> optuna.storages.BaseStorage:
     """Open the storage; `is_new` creates missing tables. A lock admits one process at a time.
 
-    `patience` decides how long calls wait for a database that does not answer; by default a minute.
+    `patience` decides how long calls wait for a database that is locked or away; by default a minute.
     """
     import optuna
 

@@ -98,7 +98,7 @@ def _dataset(
 
 
 def _table(name: str, labels: Array, start: int, count: int) -> Table:
-    """Return a table with the labels, and the positions of their images as pixels."""
+    """Return a table with two columns: the labels, and the numbers of their images."""
     import pandas as pd
 
     if len(labels) != count:
