@@ -44,7 +44,7 @@ def layered_file(folder: Path, modules: dict[str, str]) -> Path:
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("metadata.json", json.dumps({"keras_version": "3.13.2"}))
         archive.writestr("config.json", json.dumps({"config": {"layers": [layer]}}))
-        archive.writestr("zoo.json", json.dumps({"modules": modules}))
+        archive.writestr("zoo.json", json.dumps({"modules": modules, "keras_version": "3.13.2"}))
     return file
 
 
