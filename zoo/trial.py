@@ -35,12 +35,12 @@ MODEL_METRICS = {
 }
 
 
-_COUNTS = ("parameters", "best_epoch", "best_fold")  # results that are integers
+COUNTS = ("parameters", "best_epoch", "best_fold")  # results that are integers
 
 
 def format_value(metric: str, value: float) -> str:
     """Return a result as text: `0.9812`, `12,345` for parameters, or `1.23` for milliseconds."""
-    if metric in _COUNTS:
+    if metric in COUNTS:
         return f"{value:,.0f}"
     return f"{value:.3g}" if metric == "latency_ms" else f"{value:.4f}"
 

@@ -238,6 +238,13 @@ class TestCompare:
         # b.units has one value in all trials where it is active.
         assert head.split()[4:] == ["architecture", "training.rate", "a.units"]
 
+    def test_missing_integer_is_blank(self, printed):
+        table = self.table(self.row(1, parameters=2060), self.row(0, parameters=None))
+        table = table.astype({"parameters": "Int64"})
+        (_, first, second), _, _ = printed(compare_command.command, "compare", table)
+        assert first.split() == ["1", "complete", "0.5", "2060"]
+        assert second.split() == ["0", "complete", "0.5"]
+
     def test_disk_space_and_models_are_printed(self, printed):
         table = self.table(self.row(1, model="models:/m-1"), self.row(0, model=""))
         _, stderr, _ = printed(compare_command.command, "compare", table)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from csv import DictReader as csv_rows
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -53,6 +56,27 @@ def test_best_trial_is_first(study: StudyTracker) -> None:
     )
     assert best["model"] == f"models:/{model.model_id}"
     assert table["model"].iloc[2] == ""
+
+
+def test_integers_stay_integers_beside_missing_values(study: StudyTracker) -> None:
+    table = leaderboard(study.facts.name, study.store)
+    rows = json.loads(table.to_json(orient="records"))
+    assert [repr(row["best_epoch"]) for row in rows] == ["2", "2", "2", "None", "None"]
+    assert [repr(row["parameters"]) for row in rows] == ["650", "650", "650", "None", "650"]
+    assert [repr(row["trial"]) for row in rows] == ["1", "0", "3", "2", "4"]
+    assert repr(rows[0]["train_seconds"]) == "1.5"
+    csv = list(csv_rows(StringIO(table.to_csv(index=False))))
+    assert [row["best_epoch"] for row in csv] == ["2", "2", "2", "", ""]
+
+
+def test_parameter_that_some_trials_lack_is_an_integer(store: Store, folder: Path) -> None:
+    tracker = StudyTracker(store, examples.facts())
+    tracker.record(0, CONFIG, [examples.end(best=0.9)], folder)
+    other = {**CONFIG, "architecture": {"name": "dense", "parameters": {"units": 64, "dropout": 1.0}}}
+    tracker.record(1, other, [examples.end(best=0.8)], folder)
+    rows = json.loads(leaderboard(tracker.facts.name, store).to_json(orient="records"))
+    assert [repr(row["dense.units"]) for row in rows] == ["None", "64"]
+    assert [repr(row["dense.dropout"]) for row in rows] == ["None", "1.0"]
 
 
 def test_smallest_loss_is_first(local_store: Store, folder: Path) -> None:

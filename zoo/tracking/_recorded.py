@@ -27,6 +27,7 @@ from zoo.tracking._duplicates import fullest
 from zoo.tracking._models import model_uri
 from zoo.tracking._store import Store, TrackingError, is_active
 from zoo.tracking._view import FIRST_MLFLOW, KEY, save_view
+from zoo.trial import COUNTS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,8 @@ def compare(*studies: str) -> pd.DataFrame:
     `parameters`, `train_seconds`, every active parameter, `dataset.digest`, `run_id`, and `model`, an address
     for `mlflow.keras.load_model`. The studies follow each other in the order given. With several
     objectives there is a column for each, and `front` is True on the Pareto front. With folds there are
-    the objective's standard deviation, such as `best_val_accuracy_std`, and `best_fold`.
+    the objective's standard deviation, such as `best_val_accuracy_std`, and `best_fold`. Columns of
+    integers have pandas' type `Int64`; a trial without a value has `pandas.NA` there.
 
     The trials come from MLflow, except deleted ones. Trials that MLflow does not have yet come from the local
     record: their `run_id` is "" and their `model` is a file. The table's `attrs["searched"]` has the searched
@@ -132,8 +134,17 @@ def _table(
     order = [*ranked, *sorted(trials.keys() - set(ranked))]
     rows = [{"trial": number, "front": number in front, **trials[number].row()} for number in order]
     table = pd.DataFrame(rows, columns=columns)
+    table = table.astype({name: "Int64" for name in columns if _has_only_integers(name, rows)})
     table.attrs["searched"] = tuple(searched)
     return table
+
+
+def _has_only_integers(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return True if each trial has an integer in a column, or no value; MLflow's metrics are floats."""
+    values = [row[column] for row in rows if column in row]
+    if column in COUNTS:
+        return all(float(value).is_integer() for value in values)
+    return bool(values) and all(type(value) is int for value in values)
 
 
 @dataclass(frozen=True)
