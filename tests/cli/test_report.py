@@ -33,6 +33,12 @@ def test_missing_parts_are_warnings(in_study):
     assert done.stdout == "page.html\n"
 
 
+def test_unknown_study_has_only_an_error(in_study):
+    done = run("exampel")
+    assert str(done.exception) == "there is no trial of 'exampel' in mlruns/zoo. Did you mean 'example'?"
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_output_must_be_html(in_study):
     error = run("example", "--output", "page.png").exception
     assert str(error) == "--output: expected a file that ends in .html, got page.png"

@@ -97,6 +97,21 @@ def test_folder_without_record_is_an_error(in_tmp):
         find_run("example", None, None, NoDisplay())
 
 
+@pytest.mark.parametrize(
+    ("study", "hint"),
+    [
+        ("exampel", "Did you mean 'example'?"),
+        ("other", "Run `zoo tune other` first. Available: example."),
+        ("examples", "Run `zoo tune examples` first."),  # its file exists
+    ],
+)
+def test_misspelled_study_is_not_to_be_run(in_study, monkeypatch, study, hint):
+    monkeypatch.setattr("zoo.record.runs.known_studies", lambda: ["examples"])
+    with pytest.raises(StudyError) as error:
+        load_runs(study)
+    assert str(error.value) == f"there is no trial of '{study}' in mlruns/zoo. {hint}"
+
+
 def test_standalone_run_is_found_by_its_folder(in_study):
     (folder,) = (in_study / "mlruns" / "zoo" / "example" / "standalone").iterdir()
     for given in (folder, folder.relative_to(in_study)):

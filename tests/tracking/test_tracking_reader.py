@@ -113,7 +113,9 @@ def test_table_shows_study_started_last(study: StudyTracker, folder: Path) -> No
 def test_unknown_study_is_reported(local_store: Store) -> None:
     StudyTracker(local_store, examples.facts())
     local_store.client.create_experiment("digits_cn")  # no study
-    with pytest.raises(TrackingError, match=r"a study named 'digit_cnn' .* Did you mean 'digits_cnn'\?"):
+    with pytest.raises(
+        TrackingError, match=r"a study named 'digit_cnn' in \S+\. Did you mean 'digits_cnn'\?$"
+    ):
         leaderboard("digit_cnn", local_store)
     with pytest.raises(TrackingError, match="a study named 'digits_cn'"):
         leaderboard("digits_cn", local_store)

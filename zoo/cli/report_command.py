@@ -24,14 +24,16 @@ def command(study: str, output: Path | None, storage: str | None) -> None:
     zoo report mnist_cnn
     zoo report mnist_cnn --output mnist.html
     """
+    from zoo.record import load_runs
     from zoo.report import write_report
     from zoo.tuning.lifecycle import refresh_deleted
 
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise ZooError(f"--output: expected a file that ends in .html, got {output}")
 
-    common.print_note("writing the report …")
     refresh_deleted(study, common.print_warning)
+    load_runs(study)  # without trials, the error is the only line
+    common.print_note("writing the report …")
     path = write_report(study, output, storage=storage, on_problem=common.print_warning)
     if output is None:
         _record(study, path)

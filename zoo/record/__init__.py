@@ -24,5 +24,6 @@ from zoo.record.runs import (
     run_in,
     study_and_trial,
     trial_uid,
+    unrecorded_hint,
 )
 from zoo.record.trial_directories import MLflowRun, StandaloneDirectory, TrialDirectory

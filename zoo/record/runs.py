@@ -15,7 +15,7 @@ from zoo.record.directories import STATE_DIR, StudyDirectory, study_uid
 from zoo.record.results import epochs_of
 from zoo.record.trial_directories import StandaloneDirectory, TrialDirectory
 from zoo.registry import IN_MEMORY
-from zoo.study import Objective, rank
+from zoo.study import Objective, known_studies, rank
 from zoo.trial import TrialConfig
 
 
@@ -123,10 +123,15 @@ def load_runs(study: str, report: Callable[[str], None] | None = None) -> list[R
     if deleted:
         raise StudyError(f"every trial of '{study}' was deleted. {restore_hint(study, deleted)}")
     names = [path.parent.name for path in STATE_DIR.glob("*/trials") if any(path.iterdir())]
-    hint = did_you_mean(study, names) if names else ""
-    raise StudyError(
-        f"there is no trial of '{study}' in {STATE_DIR}. Run `zoo tune {study}` first. {hint}".rstrip()
-    )
+    raise StudyError(f"there is no trial of '{study}' in {STATE_DIR}. {unrecorded_hint(study, names)}")
+
+
+def unrecorded_hint(study: str, recorded: Collection[str]) -> str:
+    """Return the advice for a study without trials: the similar name of a recorded one, or to run it."""
+    hint = did_you_mean(study, recorded) if recorded else ""
+    if not hint.startswith("Did you mean"):
+        return f"Run `zoo tune {study}` first. {hint}".rstrip()
+    return f"Run `zoo tune {study}` first." if study in known_studies() else hint
 
 
 def restore_hint(study: str, deleted: Collection[int]) -> str:

@@ -18,8 +18,8 @@ from urllib.parse import quote, urlencode
 
 from packaging.version import Version
 
-from zoo.errors import StudyError, did_you_mean
-from zoo.record import StudyDirectory, load_runs, no_complete_trial, trial_uid
+from zoo.errors import StudyError
+from zoo.record import StudyDirectory, load_runs, no_complete_trial, trial_uid, unrecorded_hint
 from zoo.study import Objective, pareto_front, rank
 from zoo.tracking import _names as names
 from zoo.tracking._connection import connect
@@ -208,10 +208,9 @@ def find_study(study: str, store: Store) -> Any:
     runs = list(store.runs(experiment.experiment_id, is_study, deleted=True)) if experiment else []
     if not runs:
         others = [name for name in store.studies() if name != study]
-        hint = did_you_mean(study, others) if others else ""
         raise TrackingError(
-            f"MLflow has no trials of a study named '{study}' in {store.address}; "
-            f"`zoo tune {study}` runs the study. {hint}".rstrip()
+            f"MLflow has no trials of a study named '{study}' in {store.address}. "
+            f"{unrecorded_hint(study, others)}"
         )
     newest = max(runs, key=lambda run: run.info.start_time)
     same = [run for run in runs if run.data.tags.get(names.UID) == newest.data.tags.get(names.UID)]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zoo.errors import StudyError, ZooError
-from zoo.record import StudyDirectory
+from zoo.record import STATE_DIR, StudyDirectory, unrecorded_hint
 from zoo.redaction import redact
 from zoo.tuning.search import DESCRIPTION
 from zoo.tuning.storage import find_storage, open_storage, storage_url
@@ -49,7 +49,9 @@ def dashboard_command(
     directory = StudyDirectory(Path.cwd(), study)
     url = storage_url(directory, url)
     if directory.uid() is None:
-        raise StudyError(f"there is no study '{directory.study}' here; `zoo tune` runs it.")
+        recorded = [path.parent.name for path in STATE_DIR.glob("*/uid")]
+        hint = unrecorded_hint(directory.study, recorded)
+        raise StudyError(f"there is no study '{directory.study}' here. {hint}")
     storage = find_storage(directory, url)
     if storage is None:
         raise StudyError(
