@@ -18,6 +18,7 @@ import zoo.results
 import zoo.tracking
 import zoo.tuning
 from zoo.cli import common, compare_command, train_command, tune_command
+from zoo.record import StudyDirectory
 from zoo.registry import PluginFile
 from zoo.tuning import TrainResult, TuneResult
 
@@ -70,6 +71,15 @@ class TestTune:
             "model: models:/m-1",
         ]
         assert (stderr, status) == ([], 0)
+
+    def test_model_that_mlflow_lacks_is_a_file(self, printed, in_tmp):
+        (_, line), _, _ = printed(tune_command.command, "tune", tuned(model_uri=""), "--quiet")
+        assert line == "model: neither in MLflow nor in the trial directory"
+        path = StudyDirectory(in_tmp, "example").trial(3).model_path
+        path.parent.mkdir(parents=True)
+        path.touch()
+        (_, line), _, _ = printed(tune_command.command, "tune", tuned(model_uri=""), "--quiet")
+        assert line == "model: mlruns/zoo/example/trials/003/model.keras"
 
     def test_searched_architecture_is_named(self, printed):
         stdout, _, _ = printed(tune_command.command, "tune", tuned(architecture="small_net"))

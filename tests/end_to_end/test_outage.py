@@ -19,6 +19,7 @@ def away(new_zoo):
     )
     zoo.compared = zoo("compare", "tiny", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
     zoo.refused = zoo("sync", "tiny", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+    zoo.unpromoted = zoo("promote", "tiny", env={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
     (zoo.folder / "studies" / "tiny.toml").unlink()
     zoo.synced = zoo("sync", "tiny")
     zoo.again = zoo("sync", "tiny")
@@ -30,6 +31,8 @@ def test_study_runs_and_says_so_once(away):
     assert away.tuned.stderr.count("no MLflow server answers at http://127.0.0.1:9") == 1
     assert "zoo sync tiny" in away.tuned.stderr
     assert away.tuned.returncode == 1
+    assert "comparing the best model" not in away.tuned.stderr
+    assert "model: mlruns/zoo/tiny/trials/00" in away.tuned.stdout
     assert "Traceback" not in away.tuned.stderr
 
 
@@ -41,6 +44,9 @@ def test_table_is_that_of_the_record(away):
 def test_sync_needs_mlflow(away):
     assert away.refused.returncode == 2
     assert away.refused.stderr.splitlines()[-1].startswith("error: no MLflow server answers at ")
+    assert away.unpromoted.stderr.startswith("error: no MLflow server answers at ")
+    for done in (away.refused, away.unpromoted):
+        assert done.stderr.count("no MLflow server answers at ") == 1
 
 
 def test_sync_delivers_everything_once(away):

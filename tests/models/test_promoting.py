@@ -12,7 +12,7 @@ from zoo import tracking
 from zoo.errors import ModelError, StudyError
 from zoo.models import FoundModel, finding, promoting
 from zoo.models.promoting import promote
-from zoo.tracking import ModelVersion
+from zoo.tracking import ModelVersion, StoreAway
 from zoo.training.info import ModelInfo
 
 MODEL = "models:/m-" + "0" * 32
@@ -50,6 +50,17 @@ def test_logged_model_is_promoted_under_its_study(registry, found):
     result = promote(MODEL)
     assert registry.calls == [("pets", MODEL, None)]
     assert (result.version.title, result.former, result.is_on_other_data) == ("pets/3", None, False)
+
+
+def test_unreachable_server_is_an_error_without_a_warning(monkeypatch, in_tmp):
+    def connect(create):
+        raise StoreAway("no MLflow server answers")
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setattr(tracking, "connect", connect)
+    monkeypatch.setattr(promoting, "find_model", lambda *_: pytest.fail("it would warn"))
+    with pytest.raises(StoreAway, match="no MLflow server answers"):
+        promote("pets")
 
 
 @pytest.mark.parametrize("address", ["models:/cats/2", "models:/cats@best"])

@@ -212,6 +212,12 @@ def test_failure_is_shown_and_not_raised(study, registry, address, error, reason
     ]
 
 
+@pytest.mark.parametrize("address", ["", "models:/m-1"])
+def test_comparison_is_shown_only_if_mlflow_has_the_model(study, registry, address):
+    promote_best(study, 1, address)
+    assert study.display.phases == (["comparing the best model with the champion …"] if address else [])
+
+
 def test_nothing_is_promoted_after_a_signal(study, registry):
     study.interrupts.signum = 2
     assert promote_best(study, 1, "models:/m-1") == ""

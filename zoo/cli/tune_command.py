@@ -128,6 +128,14 @@ def _study_of(study: str, overrides: Sequence[str], quiet: bool) -> str:
     return str(written.path)
 
 
+def _local_model(study: str, number: int) -> str:
+    """Return the path of a trial's model that MLflow lacks, or the reason why it has none."""
+    from zoo.record import StudyDirectory
+
+    path = StudyDirectory(Path.cwd(), study).trial(number).model_path
+    return os.path.relpath(path) if path.exists() else "neither in MLflow nor in the trial directory"
+
+
 def _rejected_text(result: TuneResult) -> str:
     were, networks = ("was", "its network has") if result.rejected == 1 else ("were", "their networks have")
     return (
@@ -168,7 +176,7 @@ def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
     score = _test_score(result)
     architecture = f" ({result.architecture})" if result.architecture else ""
     click.echo(f"best: trial {number}{architecture}, {value_text(result.objective, value)}{score}")
-    click.echo(f"model: {result.model_uri or 'see the run in MLflow'}")
+    click.echo(f"model: {result.model_uri or _local_model(result.study, number)}")
     if result.champion:
         click.echo(f"champion: {result.champion}")
     if result.report_path is not None:

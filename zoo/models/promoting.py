@@ -51,8 +51,10 @@ def promote(model: str | Path, name: str | None = None, display: Display | None 
     display = display or PlainDisplay()
     if name is not None:
         tracking.check_registered_name(name)
+    # Connected first: if MLflow does not answer, `find_model` only warns about it.
+    store = None if tracking.is_new_store() else tracking.connect(create=False)
     found = find_model(model, display)
-    store = tracking.connect(create=False)
+    store = store or tracking.connect(create=False)
     address, registered = _address(store, found)
     name = name or registered or found.info.study
     if not name:

@@ -86,9 +86,11 @@ def promote_best(study: OpenStudy, number: int, address: str) -> str:
     Args:
         address: the URI of the trial's model in MLflow; "" if MLflow does not have it, or does not answer.
     """
-    study.display.phase("comparing the best model with the champion …")
     try:
         with study.interrupts.interruptible():
+            if not address:
+                raise ZooError("MLflow does not have its model, or does not answer")
+            study.display.phase("comparing the best model with the champion …")
             return _Challenge(study, number, address).run()
     except Interrupted:
         return ""
@@ -112,8 +114,6 @@ class _Challenge:
         self._command = f"`zoo promote {shlex.quote(self._name)}` replaces it"
 
     def run(self) -> str:
-        if not self._address:
-            raise ZooError("MLflow does not have its model, or does not answer")
         store = self._study.store.result()
         champion = tracking.champion(store, self._name)
         if champion is None or champion.address == self._address:

@@ -100,6 +100,8 @@ def open_study(
         try:
             store.result()
         except StoreAway as error:
+            if not trains:  # only MLflow's part is left to do
+                raise
             problem, command = str(error).partition(". ")[0], f"zoo sync {shlex.quote(definition.name)}"
             display.problem(
                 f"{problem}. The study runs; MLflow gets what it lacks when it answers, or by `{command}`"
