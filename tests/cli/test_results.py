@@ -135,7 +135,7 @@ class TestTune:
     def test_warning_about_the_data_is_repeated(self, printed):
         result = tuned(source="5,000 digits", warning="This is NOT the full MNIST.")
         stdout, stderr, _ = printed(tune_command.command, "tune", result, "--quiet")
-        assert stdout == ["best: trial 3, val_accuracy 0.5000", "model: models:/m-1", "data: 5,000 digits"]
+        assert stdout == ["best: trial 3, val_accuracy 0.5000", "model: models:/m-1", "dataset: 5,000 digits"]
         assert stderr == ["warning: This is NOT the full MNIST."]
 
     def test_next_commands_are_printed_below_each_other(self, printed):

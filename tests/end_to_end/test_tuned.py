@@ -286,7 +286,7 @@ class TestCompare:
     def everything(tuned):
         done = tuned.zoo("compare", tuned.study, "--csv")
         assert done.returncode == 0
-        assert re.fullmatch(r"data: train 1,150 images .*, test 359 .*\n", done.stderr)
+        assert re.fullmatch(r"splits: train 1,150 images .*, test 359 .*\n", done.stderr)
         return list(csv.DictReader(io.StringIO(done.stdout)))
 
     def test_csv_has_every_trial_best_first(self, tuned, everything):

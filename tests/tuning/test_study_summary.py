@@ -56,7 +56,7 @@ def test_study_is_described_and_drawn(study, search):
     assert study.display.problems == []
     assert record.summary.text == (
         "maximize val_accuracy, dataset digits: 4 trials (2 complete, 1 pruned, 1 failed); "
-        "data: train 20 images (9 to 11 per class), validation 3 (1 to 2); "
+        "splits: train 20 images (9 to 11 per class), validation 3 (1 to 2); "
         "best: trial 1, val_accuracy 0.7500"
     )
     assert (record.summary.best, record.summary.front) == (1, [])

@@ -62,7 +62,7 @@ def command(studies: tuple[str, ...], top: int | None, as_csv: bool, as_json: bo
     else:
         click.echo(_fitting_table(table, searched))
     for splits in filter(None, table["dataset.splits"].unique()):
-        common.print_note(f"data: {splits}")
+        common.print_note(f"splits: {splits}")
     for warning in filter(None, table["dataset.warning"].unique()):
         common.print_warning(warning)
     digests = table["dataset.digest"].unique()

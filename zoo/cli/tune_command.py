@@ -182,5 +182,5 @@ def _print_result(result: TuneResult, best: tuple[int, float]) -> None:
     if result.report_path is not None:
         click.echo(f"report: {os.path.relpath(result.report_path)}")
     if result.warning:  # repeated, because the warning at the start is far up on the terminal
-        click.echo(f"data: {result.source}")
+        click.echo(f"dataset: {result.source}")
         common.print_warning(result.warning)

@@ -53,7 +53,7 @@ def _text(study: OpenStudy, search: OptunaSearch, runs: Sequence[Run]) -> str:
     text = f"{objectives_text(definition.objectives)}, dataset {definition.dataset.name}: "
     text += f"{count_text(len(runs), 'trial')} ({counts})"
     if splits := splits_text(study.dataset.splits):
-        text += f"; data: {splits}"
+        text += f"; splits: {splits}"
     best = search.best()
     if best is None:
         return text
