@@ -5,6 +5,7 @@ from __future__ import annotations
 from click.testing import CliRunner
 
 from zoo.cli import report_command
+from zoo.tracking import StoreAway
 
 
 def run(*arguments):
@@ -42,6 +43,16 @@ def test_unknown_study_has_only_an_error(in_study):
 def test_output_must_be_html(in_study):
     error = run("example", "--output", "page.png").exception
     assert str(error) == "--output: expected a file that ends in .html, got page.png"
+
+
+def test_server_that_is_away_gets_the_report_by_sync(in_study, monkeypatch):
+    def connect(**_):
+        raise StoreAway("no MLflow server answers. Start it.")
+
+    monkeypatch.setattr("zoo.tracking.connect", connect)
+    assert run("example").stderr.splitlines()[-1] == (
+        "warning: the report is not in MLflow: no MLflow server answers; `zoo sync example` adds it"
+    )
 
 
 def test_missing_run_of_the_study_is_named(in_study, monkeypatch, tmp_path):

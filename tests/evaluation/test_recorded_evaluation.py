@@ -142,6 +142,11 @@ def test_standalone_run_is_scored(folder, mlflow, listener):
     [
         (False, "MLflow does not have this run"),
         (tracking.TrackingError("away"), "away; run the command again to add them"),
+        (tracking.TrackingError("Full."), "Full; run the command again to add them"),
+        (
+            tracking.StoreAway("no answer (1.2.3.4). Start it."),
+            "no answer (1.2.3.4); run the command again to add them",
+        ),
     ],
 )
 def test_failure_of_mlflow_is_reported(folder, listener, mlflow, monkeypatch, answer, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -43,13 +44,15 @@ def command(study: str, output: Path | None, storage: str | None) -> None:
 def _record(study: str, path: Path) -> None:
     """Add the report to the study's run in MLflow; print a warning if that fails."""
     from zoo.record import StudyDirectory
-    from zoo.tracking import TrackingError, add_report, connect
+    from zoo.tracking import StoreAway, TrackingError, add_report, connect
 
     directory, problem = StudyDirectory(Path.cwd(), study), ""
     try:
         if not add_report(connect(create=False), directory.study, directory.uid() or "", path):
             restore = f"`zoo delete {directory.study} --restore` restores a deleted one"
             problem = f"MLflow has no run of this study; {restore}"
+    except StoreAway as error:
+        problem = f"{error.problem}; `zoo sync {shlex.quote(directory.study)}` adds it"
     except TrackingError as error:
         problem = one_line(error)
     if problem:

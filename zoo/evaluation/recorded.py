@@ -125,7 +125,7 @@ def _evaluate_run(found: Run, display: Display) -> Evaluation:
 
 def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping[str, float]:
     """Log the scores, record them in MLflow, and return the recorded scores."""
-    from zoo.tracking import add_test_metrics, connect
+    from zoo.tracking import StoreAway, add_test_metrics, connect
 
     event, path, uid = run.directory.latest_score(), run.directory.event_log.path, run.uid()
     # Recorded scores stay if the new ones differ only by rounding: devices sum in different orders.
@@ -144,7 +144,8 @@ def _record(run: Run, metrics: Mapping[str, float], display: Display) -> Mapping
         if uid is None or not add_test_metrics(connect(create=False), run.study, uid, event, best_epoch):
             problem = "MLflow does not have this run"
     except ZooError as error:
-        problem = f"{error}; run the command again to add them"
+        reason = error.problem if isinstance(error, StoreAway) else str(error).removesuffix(".")
+        problem = f"{reason}; run the command again to add them"
     if problem:
         display.problem(f"the scores are in {path}, but not in MLflow: {problem}")
     return event.metrics

@@ -39,6 +39,11 @@ class TrackingError(ZooError):
 class StoreAway(TrackingError):
     """The server of MLflow, or its database server, does not answer now."""
 
+    @property
+    def problem(self) -> str:
+        """The message without its advice, for a message that has its own."""
+        return str(self).partition(". ")[0]
+
 
 @dataclass(frozen=True)
 class Store:

@@ -102,9 +102,10 @@ def open_study(
         except StoreAway as error:
             if not trains:  # only MLflow's part is left to do
                 raise
-            problem, command = str(error).partition(". ")[0], f"zoo sync {shlex.quote(definition.name)}"
+            command = f"zoo sync {shlex.quote(definition.name)}"
             display.problem(
-                f"{problem}. The study runs; MLflow gets what it lacks when it answers, or by `{command}`"
+                f"{error.problem}. The study runs; MLflow gets what it lacks when it answers, or by "
+                f"`{command}`"
             )
     return OpenStudy(definition, directory, executor, dataset, store, is_new, display, verified)
 
