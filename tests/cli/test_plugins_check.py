@@ -114,7 +114,7 @@ def test_every_check_is_a_line_and_a_failure_shows_how_to_repeat_it(check):
     assert cells(lines[failed])[::2] == [
         "separate_splits",
         "stripes(count=30): separate_splits: expected no image in two splits, but 1 of the 10 test "
-        "images are also in train, such as test[9], which equals train[0]; remove the copies",
+        "images is also in train, such as test[9], which equals train[0]; remove the copies",
     ]
     assert lines[failed + 1].endswith("check_dataset(stripes, checks=['separate_splits'])\"")
     assert lines[-1] == "10 checks: 9 passed, 1 failed"

@@ -131,7 +131,8 @@ def test_page_shows_output_of_list_and_show(installed, zoo_command, with_plugins
         shown = re.search(
             rf"^\$ zoo {' '.join(arguments)}\n(.*?)(?=^\$ |^```$)", page, re.MULTILINE | re.DOTALL
         )
-        lines = zoo_command(*arguments, env=with_plugins).stdout.strip().splitlines()
+        run = zoo_command(*arguments, env=with_plugins)
+        lines = (run.stdout + run.stderr).strip().splitlines()
         # A line of … stands for omitted lines.
         expected = r"\n(.*\n)*".join(map(re.escape, shown[1].strip().split("\n…\n")))
         assert re.fullmatch(expected, "\n".join(lines))
