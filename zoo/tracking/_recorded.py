@@ -48,7 +48,7 @@ def compare(*studies: str) -> pd.DataFrame:
     for `mlflow.keras.load_model`. The studies follow each other in the order given. With several
     objectives there is a column for each, and `front` is True on the Pareto front. With folds there are
     the objective's standard deviation, such as `best_val_accuracy_std`, and `best_fold`. Columns of
-    integers have pandas' type `Int64`; a trial without a value has `pandas.NA` there.
+    integers have the type `int64`, or `Int64` with `pandas.NA` if a trial has no value.
 
     The trials come from MLflow, except deleted ones. Trials that MLflow does not have yet come from the local
     record: their `run_id` is "" and their `model` is a file. The table's `attrs["searched"]` has the searched
@@ -134,7 +134,8 @@ def _table(
     order = [*ranked, *sorted(trials.keys() - set(ranked))]
     rows = [{"trial": number, "front": number in front, **trials[number].row()} for number in order]
     table = pd.DataFrame(rows, columns=columns)
-    table = table.astype({name: "Int64" for name in columns if _has_only_integers(name, rows)})
+    integers = [name for name in columns if _has_only_integers(name, rows)]
+    table = table.astype({name: "Int64" if table[name].hasnans else "int64" for name in integers})
     table.attrs["searched"] = tuple(searched)
     return table
 
