@@ -68,7 +68,7 @@ class EpochEnd:
     Args:
         epoch: counts from 1 in each fold.
         metrics: metrics of the epoch, such as `loss`, `val_accuracy`, `learning_rate`, `epoch_seconds`.
-        is_last: no epoch follows, whatever the answer is.
+        is_last: this is the last epoch of the trial, for any answer.
         is_repeated: the epoch was trained in the interrupted trial that this one continues.
     """
 

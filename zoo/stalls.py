@@ -49,7 +49,7 @@ def stall_timeout(seconds: float | None) -> Iterator[None]:
 
 
 def current_stall_timeout() -> float | None:
-    """Return the value of `stall_timeout`, for a process on another machine."""
+    """Return the value of `stall_timeout`. It is sent to processes on other machines."""
     return _timeout.get()
 
 

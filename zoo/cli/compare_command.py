@@ -81,7 +81,7 @@ def _fitting_table(table: pd.DataFrame, searched: Sequence[str]) -> str:
     results = _result_columns(table)
     parameters = [name for name in searched if name in table] or _varied_columns(table, exclude=results)
     text = table[results + parameters]
-    # pandas writes a missing integer as `<NA>`, whatever `na_rep` says
+    # As floats, because pandas writes a missing integer as `<NA>` and ignores `na_rep`.
     text = text.astype({name: float for name in text if text[name].dtype.name in ("Int64", "Float64")})
     if "front" in text:  # only a study with several objectives has it
         text["front"] = text["front"].eq(True).map({True: "*", False: ""})

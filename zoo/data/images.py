@@ -222,7 +222,7 @@ def _on_background(image: Image.Image, mode: str, background: str) -> Image.Imag
 
 
 def _open(content: IO[bytes]) -> Image.Image:
-    """Return an image, of which only the header is decoded at first."""
+    """Return an image. Only its header is decoded; Pillow decodes the pixels when they are read."""
     from PIL import Image
 
     image: Image.Image = Image.open(content, formats=_formats(content))

@@ -233,7 +233,7 @@ def image_names(cache: Path, digest: str, split: str) -> list[str]:
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:
-    """Return the content of `dataset.json`; None if a file is missing or has another size than recorded."""
+    """Return the content of `dataset.json`; None if a file is missing or its size is not as recorded."""
     try:
         facts: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
         sizes = facts["bytes"].items()

@@ -84,7 +84,7 @@ class TrialDirectory:
             shutil.rmtree(self.figures_dir)
 
     def delete_copies(self) -> None:
-        """Delete large files, of which MLflow must have copies."""
+        """Delete the large files of a trial. MLflow must have copies of them."""
         for path in (self.model_path, self.predictions_path, self.test_predictions_path):
             path.unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""The domains of single values: choices and ranges. `_space.py` explains their methods."""
+"""Choices and ranges: the domains of a single value. The methods are explained in `_space.py`."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def build_model_folder(
 
 
 def _requirements(keras_version: str, backend: str, plugins: Sequence[str]) -> list[str]:
-    """Return the requirements for loading the model; MLflow would need 20 s to infer them, and omit Keras."""
+    """Return the pip requirements of the model. MLflow needs 20 s to infer them, and leaves out Keras."""
     packages = [_requirement(name) for name in (backend, "numpy") if name]
     return [_requirement("mlflow"), f"keras=={keras_version}", *packages, *plugins]
 

@@ -219,7 +219,7 @@ def train_phase(
         callbacks = [callbacks[0], plateau, *callbacks[1:]]  # after the validation, because it reads the loss
     keeper.callbacks, keeper.first = callbacks[1:-1], first
     if (state := keeper.state) is not None:
-        # With no epoch left, Keras only calls the callbacks, one of which restores the best weights.
+        # If no epoch is left, Keras only calls the callbacks. One of them restores the best weights.
         begin, end = state.epoch, state.last_epoch
     model.compile(make_optimizer(rate), loss=loss, metrics=["accuracy"])
     create_variables(model)

@@ -175,7 +175,7 @@ def _chunks(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def _batches(file: Path, size: int) -> Iterator[pa.RecordBatch]:
-    """Yield an empty batch with the columns of a Parquet or Arrow file, then its rows."""
+    """Yield batches of rows of a Parquet or Arrow file; the first batch is empty and has the columns."""
     import pyarrow as pa
     from pyarrow import ipc, parquet
 
