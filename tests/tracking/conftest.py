@@ -111,12 +111,14 @@ def server_address(tmp_path_factory: pytest.TempPathFactory, empty_database: Pat
 
 
 @pytest.fixture(params=["sqlite", "server"])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     """A SQLite store, then a server. Tests share the server, so each uses another study name."""
     if request.param == "sqlite":
-        found: Store = request.getfixturevalue("local_store")
-        return found
-    return connect(request.getfixturevalue("server_address"))
+        yield request.getfixturevalue("local_store")
+        return
+    found = connect(request.getfixturevalue("server_address"))
+    yield found
+    assert examples.facts().name not in found.studies(), "a test on the server needs a study name of its own"
 
 
 @pytest.fixture(scope="session")

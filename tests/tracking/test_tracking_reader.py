@@ -69,8 +69,10 @@ def test_integers_stay_integers_beside_missing_values(study: StudyTracker) -> No
     assert [row["best_epoch"] for row in csv] == ["2", "2", "2", "", ""]
 
 
-def test_parameter_that_some_trials_lack_is_an_integer(store: Store, folder: Path) -> None:
-    tracker = StudyTracker(store, examples.facts())
+def test_parameter_that_some_trials_lack_is_an_integer(
+    store: Store, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    tracker = StudyTracker(store, examples.facts(request.node.name))
     tracker.record(0, CONFIG, [examples.end(best=0.9)], folder)
     other = {**CONFIG, "architecture": {"name": "dense", "parameters": {"units": 64, "dropout": 1.0}}}
     tracker.record(1, other, [examples.end(best=0.8)], folder)
