@@ -12,7 +12,7 @@ from zoo import Dataset, Split, inspection
 from zoo.data.prepare import prepare, prepare_in_memory
 from zoo.data.store import open_dataset
 from zoo.data.validation import fold_of_images
-from zoo.errors import StudyError
+from zoo.errors import DataError, StudyError
 from zoo.inspection import _opening
 from zoo.record import StudyDirectory, read_predictions
 from zoo.registry import Registry
@@ -88,6 +88,12 @@ def test_dataset_in_memory_takes_no_parameters(flawed, tmp_path, monkeypatch):
     assert str(inspection.data(flawed, **QUIET).path) == "data-in-memory.png"
     with pytest.raises(StudyError, match=r"data in memory has no parameters, got overrides \['count=9'\]"):
         inspection.duplicates(flawed, overrides=["count=9"], **QUIET)
+
+
+def test_arrays_that_violate_the_contract_are_named(flawed):
+    floats = replace(flawed, train=replace(flawed.train, images=flawed.train.images / 255))
+    with pytest.raises(DataError, match=r"^the dataset in memory: train images: expected uint8 \(0 to 255\)"):
+        inspection.data(floats, **QUIET)
 
 
 def test_study_on_arrays_is_inspected_from_the_cache(flawed, in_tmp, recorded_study):

@@ -85,16 +85,26 @@ def prepare_in_memory(
             "from_frame or from_tf_dataset."
         )
     try:
-        check_contract(dataset)
-        if validation:
-            check_train_has_classes(dataset)
-        with report_to(listener or (lambda what, fraction: None)):
-            digest, stored = _store_in_memory(replace(dataset, source=dataset.source or MEMORY_SOURCE), cache)
-        return _cut(cache, digest, stored, validation)
-    except DataError as error:
-        raise DataError(f"the dataset {IN_MEMORY}: {error}") from None
+        with memory_errors():
+            check_contract(dataset)
+            if validation:
+                check_train_has_classes(dataset)
+            with report_to(listener or (lambda what, fraction: None)):
+                digest, stored = _store_in_memory(
+                    replace(dataset, source=dataset.source or MEMORY_SOURCE), cache
+                )
+            return _cut(cache, digest, stored, validation)
     except OSError as error:
         raise _not_written(f"the dataset {IN_MEMORY}", cache, error) from error
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Begin the messages of DataErrors inside the `with` block with `the dataset in memory:`."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"the dataset {IN_MEMORY}: {error}") from None
 
 
 def _store_in_memory(dataset: Dataset, cache: Path) -> tuple[str, Dataset]:
