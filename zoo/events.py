@@ -68,7 +68,7 @@ class EpochEnd:
     Args:
         epoch: counts from 1 in each fold.
         metrics: metrics of the epoch, such as `loss`, `val_accuracy`, `learning_rate`, `epoch_seconds`.
-        is_last: this is the last epoch of the trial, for any answer.
+        is_last: the trial ends after this epoch; the answer does not matter.
         is_repeated: the epoch was trained in the interrupted trial that this one continues.
     """
 

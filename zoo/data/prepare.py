@@ -85,7 +85,7 @@ def prepare_in_memory(
             "from_frame or from_tf_dataset."
         )
     try:
-        with memory_errors():
+        with titled_errors(f"the dataset {IN_MEMORY}"):
             check_contract(dataset)
             if validation:
                 check_train_has_classes(dataset)
@@ -99,12 +99,12 @@ def prepare_in_memory(
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
-    """Begin the messages of DataErrors inside the `with` block with `the dataset in memory:`."""
+def titled_errors(title: str) -> Iterator[None]:
+    """Add `title` before the message of every DataError in the `with` block."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"the dataset {IN_MEMORY}: {error}") from None
+        raise DataError(f"{title}: {error}") from None
 
 
 def _store_in_memory(dataset: Dataset, cache: Path) -> tuple[str, Dataset]:
@@ -212,9 +212,8 @@ def _read_cached(
 def _plugin_errors(title: str) -> Iterator[None]:
     """Add `title` before the message of every error in the block, except the plugin's own ZooErrors."""
     try:
-        yield
-    except DataError as error:
-        raise DataError(f"{title}: {error}") from None
+        with titled_errors(title):
+            yield
     except ZooError:
         raise
     except (Exception, SystemExit) as error:

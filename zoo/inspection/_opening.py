@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.data import Dataset
 from zoo.data.contract import check_contract
-from zoo.data.prepare import memory_errors, prepared_before, with_warnings
+from zoo.data.prepare import prepared_before, titled_errors, with_warnings
 from zoo.data.quality import ImageFact
 from zoo.data.split_facts import SplitFacts
 from zoo.data.splits import split_facts
@@ -113,7 +113,7 @@ def open_source(source: DatasetSource, display: Display) -> OpenedDataset:
     cache_dir = StudyDirectory(Path.cwd(), "").cache_dir
     content = source.content
     if isinstance(content, Dataset):
-        with memory_errors():
+        with titled_errors(f"the dataset {IN_MEMORY}"):
             check_contract(content)
         if warning := with_warnings(content).warning:
             display.problem(warning)
