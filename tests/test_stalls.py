@@ -146,6 +146,7 @@ HANGING_WORKER = """
 
     def works_then_hangs(connection, log):
         enter_worker({}, Path(log))
+        connection.send("started")
         for _ in range(8):
             time.sleep(0.5)
             sign_of_life()
@@ -165,12 +166,13 @@ def test_hanging_call_is_killed_and_says_where(tmp_path, monkeypatch):
 
     worker = spawn_worker(hanging_worker.works_then_hangs, (str(tmp_path / "prepare.log"),))
     worker.log_path = tmp_path / "prepare.log"
+    assert receive(worker, "the dataset") == "started"  # its imports may take longer than the timeout
     with stall_timeout(3.0):
         assert receive(worker, "the dataset") == "four seconds"
         with pytest.raises(Stalled) as caught:
             receive(worker, "the dataset", "Fix it.")
     assert re.fullmatch(
-        r"the dataset stalled: no sign of life for \S+s, at \S+hanging_worker.py:15, in read_for_ever; "
+        r"the dataset stalled: no sign of life for \S+s, at \S+hanging_worker.py:16, in read_for_ever; "
         r"its stack is in \S+prepare.log. Fix it.",
         str(caught.value),
     )

@@ -121,7 +121,8 @@ def hangs_in_native_code(connection):
 
 
 def is_slow(connection):
-    """Send nothing for a while, but show signs of life in two ways."""
+    """Send nothing for a while after the start, but show signs of life in two ways."""
+    connection.send(Started(time.time(), str(os.getpid())))
     for second in range(8):
         time.sleep(0.5)
         print(second, flush=True) if second % 2 else sign_of_life()

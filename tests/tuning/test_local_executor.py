@@ -60,12 +60,12 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_local_executor import CONFIG, replace, PluginConfig, make, pid_of, stall_timeout
+executor = make(1)
+folder = Path(sys.argv[2])
+executor.start(0, replace(CONFIG, architecture=PluginConfig("sleeps")), folder, folder)
+while 0 not in executor.wait(5): pass
+print(os.getpid(), pid_of(executor.read(0)), flush=True)
 with stall_timeout(10.0):
-    executor = make(1)
-    folder = Path(sys.argv[2])
-    executor.start(0, replace(CONFIG, architecture=PluginConfig("sleeps")), folder, folder)
-    while 0 not in executor.wait(5): pass
-    print(os.getpid(), pid_of(executor.read(0)), flush=True)
     while 0 not in executor.wait(1) or (event := executor.read(0)) is None: pass
     print(type(event).__name__, event.state, flush=True)
     sys.stdin.read()
@@ -348,9 +348,9 @@ class TestModel:
 class TestHangingTrial:
     @pytest.mark.parametrize("what", ["hangs", "hangs_in_native_code"])
     def test_is_killed_and_says_where_it_hung(self, executor, start, what):
-        with stall_timeout(0.5):
-            folder = start(0, what)
-            pid = pid_of(next_event(executor, 0))
+        folder = start(0, what)
+        pid = pid_of(next_event(executor, 0))
+        with stall_timeout(0.5):  # not while the process imports its modules, which may take longer
             event = next_event(executor, 0)
         place = rf"executor_children\.py:\d+, in {'hang_here' if what == 'hangs' else what}"
         assert re.fullmatch(
@@ -362,18 +362,19 @@ class TestHangingTrial:
         assert "(most recent call first):" in (folder / "output.log").read_text()
 
     def test_other_trials_continue(self, executor, start):
+        start(0, "hangs")
+        start(1, "is_slow")  # four seconds, with signs of life
+        for number in range(2):
+            assert isinstance(next_event(executor, number), Started)
         with stall_timeout(2.0):
-            start(0, "hangs")
-            next_event(executor, 0)
-            start(1, "is_slow")  # four seconds, with signs of life
             assert next_event(executor, 0).reason.startswith("stalled: ")
             assert next_event(executor, 1).state == "complete"
 
     def test_stopped_trial_is_left_alone(self, executor, start):
+        start(0, "waits_for_an_answer")
+        pid = pid_of(next_event(executor, 0))
+        os.kill(pid, signal.SIGSTOP)
         with stall_timeout(0.5):
-            start(0, "waits_for_an_answer")
-            pid = pid_of(next_event(executor, 0))
-            os.kill(pid, signal.SIGSTOP)
             for _ in range(3):
                 assert executor.wait(1.0) == []
             os.kill(pid, signal.SIGCONT)
