@@ -236,7 +236,15 @@ class TestErrors:
 
     def test_unknown_operations_are_named(self):
         error = RuntimeError("Could not … \nCustom ops: Erfinv\nDetails:\n\ttf.Erfinv(tensor<1x4xf32>) …")
-        assert formats._reason(error) == "LiteRT does not support Erfinv"
+        assert formats._reason(error, Path("x.tflite")) == "LiteRT does not support Erfinv"
+
+    def test_long_reason_is_cut_and_names_no_temporary_folder(self):
+        path = Path("/tmp/zoo-x/model.onnx")
+        error = RuntimeError(f"Load model from {path} failed: " + "node " * 100)
+        reason = formats._reason(error, path)
+        assert reason.startswith("RuntimeError: Load model from model.onnx failed: node node ")
+        assert reason.endswith(" …")
+        assert len(reason) == len("RuntimeError: ") + 300 + len(" …")
 
     def test_other_backend_is_refused(self, found, monkeypatch):
         import keras

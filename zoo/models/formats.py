@@ -76,7 +76,7 @@ def convert(
     except ModelError:
         raise
     except Exception as error:
-        raise ModelError(f"the converter failed: {_reason(error)}") from error
+        raise ModelError(f"the converter failed: {_reason(error, target)}") from error
     return predict(model, images.astype(np.float32))
 
 
@@ -85,16 +85,19 @@ def run(name: str, path: Path, images: Array) -> Array:
     try:
         return np.asarray(FORMATS[name].run(path, images.astype(np.float32)), np.float32)
     except Exception as error:
-        raise ModelError(f"the exported model does not run: {_reason(error)}") from error
+        raise ModelError(f"the exported model does not run: {_reason(error, path)}") from error
 
 
-def _reason(error: Exception) -> str:
-    """Return an error in one line; for LiteRT's converter, only the unsupported operations."""
-    text = one_line(error)
+def _reason(error: Exception, path: Path) -> str:
+    """Return an error about `path`, a temporary file, in one line: at most 300 characters and its type.
+
+    For LiteRT's converter, only the unsupported operations are named.
+    """
+    text = one_line(error).replace(str(path), path.name)
     operations = re.findall(r"(?:Flex|Custom) ops: (.*?) Details", text)
     if operations:
         return f"LiteRT does not support {', '.join(operations).replace('Flex', '')}"
-    return f"{type(error).__name__}: {text[:300]}"
+    return f"{type(error).__name__}: {text[:300]}{' …' if len(text) > 300 else ''}"
 
 
 def _export(model: keras.Model, target: Path, format: str, batch_size: int | None, **options: Any) -> None:
