@@ -198,6 +198,10 @@ class Gate:
         """Let each process train `count` epochs, then wait."""
         write_atomically(self.path, str(count))
 
+    def num_reached(self) -> int:
+        """Return how many processes have reached the gate; zoo has handled their last epoch completely."""
+        return len([*self.path.parent.glob(f"{self.path.name}-*")])
+
     def open(self) -> None:
         """Let each process train to its end."""
         self.path.unlink()

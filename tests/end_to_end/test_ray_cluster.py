@@ -171,7 +171,7 @@ def test_killed_supervisor_leaves_no_process(gated):
 def test_interrupted_trials_continue_on_another_node(gated):
     zoo, gate, cluster = gated("first", "second")
     with zoo.running(*command_on(cluster)) as supervisor:
-        supervisor.until(lambda: len(waiting_trials(zoo)) == 2, "the first epochs of two trials")
+        supervisor.until(lambda: gate.num_reached() == 2, "two trials, with checkpoints, at the gate")
         supervisor.signal(signal.SIGINT)
         assert supervisor.done().returncode == 130
     assert cluster.agents() == []
