@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 # Environment variables that would change what is measured or where it is recorded.
-_REMOVED = ("MLFLOW_", "OPTUNA_", "ZOO_")
+_REMOVED = ("MLFLOW_", "OPTUNA_", "ZOO_", "PYTHONDONTWRITEBYTECODE")
 
 
 class BenchmarkError(Exception):
@@ -47,7 +47,10 @@ def zoo_command() -> list[str]:
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return the environment without variables of MLflow, Optuna and zoo, and without telemetry."""
+    """Return the environment without variables of MLflow, Optuna and zoo, without telemetry, with bytecode.
+
+    Without bytecode, each process compiles the modules of an editable installation again.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
     return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", "TF_CPP_MIN_LOG_LEVEL": "3", **extra}
 
