@@ -100,7 +100,7 @@ def prepare_in_memory(
 
 @contextmanager
 def titled_errors(title: str) -> Iterator[None]:
-    """Add `title` before the message of every DataError in the `with` block."""
+    """Begin the message of every DataError in the `with` block with `title`."""
     try:
         yield
     except DataError as error:

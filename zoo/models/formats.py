@@ -89,9 +89,9 @@ def run(name: str, path: Path, images: Array) -> Array:
 
 
 def _reason(error: Exception, path: Path) -> str:
-    """Return an error about `path`, a temporary file, in one line: at most 300 characters and its type.
+    """Return the type and the first 300 characters of an error, in one line, without the folder of `path`.
 
-    For LiteRT's converter, only the unsupported operations are named.
+    For LiteRT's converter, return only the unsupported operations.
     """
     text = one_line(error).replace(str(path), path.name)
     operations = re.findall(r"(?:Flex|Custom) ops: (.*?) Details", text)
